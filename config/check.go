@@ -1,0 +1,120 @@
+package config
+
+import (
+	"math"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// sessionSecretMin is the shortest session secret in bytes. RFC 7518, 3.2, asks
+// for 32 with HS256. Half of it, 128 bits, still cannot be guessed, and games
+// come with tokens that are signed already; below that it is a password.
+const sessionSecretMin = 16
+
+// addresses checks where we listen and what we connect to.
+func (k *checker) addresses() {
+	host, port, err := net.SplitHostPort(k.config.HTTP.Addr)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || strings.ContainsFunc(host, unicode.IsSpace) {
+		k.add("SLUICE_HTTP_ADDR", "%q is not an address: write host:port such as 127.0.0.1:8080, or :8080 for every interface", k.config.HTTP.Addr)
+	}
+	k.urls("SLUICE_DATABASE_URL", k.config.Database.URL, "postgres", "postgresql")
+	k.urls("SLUICE_NATS_URL", k.config.NATS.URL, "nats", "tls", "ws", "wss")
+	k.urls("SLUICE_REVENUECAT_URL", k.config.RevenueCat.URL, "https", "http")
+	k.urls("SLUICE_SESSION_JWKS_URL", k.config.Session.JWKSURL, "https", "http")
+}
+
+// urls checks the scheme and host of an address, of each in a list. The parser's
+// own words are kept back: they can repeat a part of the password.
+func (k *checker) urls(name string, u URL, schemes ...string) {
+	if !u.IsSet() || slices.Contains(k.config.unread, name) {
+		return
+	}
+	parts := u.parts()
+	if name != "SLUICE_NATS_URL" && len(parts) > 1 {
+		k.add(name, "holds several addresses: write one such as %s", variable(name).Example)
+		return
+	}
+	for _, part := range parts {
+		parsed, err := url.Parse(part)
+		switch {
+		case err != nil:
+			k.add(name, "is not a URL: write one such as %s, with special characters of the password percent-encoded", variable(name).Example)
+		case !slices.Contains(schemes, parsed.Scheme):
+			k.add(name, "must begin with %s://: write one such as %s", strings.Join(schemes, ":// or "), variable(name).Example)
+		case parsed.Hostname() == "" && schemes[0] != "postgres": // PostgreSQL may name a socket's folder as ?host=
+			k.add(name, "names no host: write one such as %s", variable(name).Example)
+		}
+	}
+}
+
+// provider checks what goes into RevenueCat's paths and headers.
+func (k *checker) provider() {
+	if id := k.config.RevenueCat.ProjectID; url.PathEscape(id) != id {
+		k.add("SLUICE_REVENUECAT_PROJECT_ID", "%q has characters that no project id has: copy it from the project's settings", id)
+	}
+	k.headerValue("SLUICE_REVENUECAT_SECRET_KEY", k.config.RevenueCat.SecretKey)
+	authorization := k.config.Webhook.Authorization.Reveal()
+	if strings.TrimSpace(authorization) != authorization || strings.ContainsFunc(authorization, unicode.IsControl) {
+		k.add("SLUICE_WEBHOOK_AUTHORIZATION", "begins or ends with a space, or holds a control character, which a header loses: write the value without")
+	}
+}
+
+// secrets checks lengths and that every key can arrive in a header, once.
+func (k *checker) secrets() {
+	if n := len(k.config.Session.Secret.Reveal()); n > 0 && n < sessionSecretMin {
+		k.add("SLUICE_SESSION_SECRET", "has %d bytes, and HS256 needs %d or more: write %s",
+			n, sessionSecretMin, variable("SLUICE_SESSION_SECRET").Example)
+	}
+	k.keys("SLUICE_WEBHOOK_SIGNING_SECRETS", k.config.Webhook.SigningSecrets)
+	k.keys("SLUICE_SERVER_KEYS", k.config.Keys.Server)
+	admin := make([]Secret, len(k.config.Keys.Admin))
+	for i, key := range k.config.Keys.Admin {
+		admin[i] = key.Key
+	}
+	k.keys("SLUICE_ADMIN_KEYS", admin)
+}
+
+// keys checks a list of secrets. Entries are named by their place, from 1.
+func (k *checker) keys(name string, list []Secret) {
+	first := make(map[string]int)
+	for i, secret := range list {
+		if !secret.IsSet() {
+			k.add(name, "entry %d is empty: write %s", i+1, variable(name).Example)
+			continue
+		}
+		if at, twice := first[secret.Reveal()]; twice {
+			k.add(name, "entry %d is the same key as entry %d: keep one", i+1, at)
+			continue
+		}
+		first[secret.Reveal()] = i + 1
+		k.headerValue(name, secret)
+	}
+}
+
+// headerValue reports a key that no HTTP header can carry as a token.
+func (k *checker) headerValue(name string, secret Secret) {
+	if strings.ContainsFunc(secret.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		k.add(name, "holds a space, a line break or a character beyond ASCII: write visible ASCII characters only, such as %s", variable(name).Example)
+	}
+}
+
+// numbers checks ranges and closed sets.
+func (k *checker) numbers() {
+	if d := k.config.Webhook.Tolerance; d <= 0 {
+		k.add("SLUICE_WEBHOOK_TOLERANCE", "%s is not more than 0: write one such as 300s", showDuration(d))
+	}
+	if rate := k.config.PlayerRate; !(rate >= 0) || math.IsInf(rate, 0) {
+		k.add("SLUICE_PLAYER_RATE", "%v is not a rate: write requests a second such as 20, or 0 for no limit", rate)
+	}
+	if format := k.config.Log.Format; format != LogJSON && format != LogText {
+		k.add("SLUICE_LOG_FORMAT", "%q is not a format: write json or text", string(format))
+	}
+	if n := k.config.Work.Concurrency; n < 0 {
+		k.add("SLUICE_WORK_CONCURRENCY", "%d is below 0: write one such as 16, or 0 for each consumer's own choice", n)
+	}
+}

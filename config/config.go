@@ -1,0 +1,126 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is everything an operator can set. Only cmd sees the whole of it; every
+// other package receives the few values it needs.
+type Config struct {
+	File       string // the YAML file it was read from (SLUICE_CONFIG); empty: none
+	HTTP       HTTP
+	Database   Database
+	NATS       NATS
+	RevenueCat RevenueCat
+	Webhook    Webhook
+	Session    Session
+	Keys       Keys
+	Catalog    string  // path of the catalogue file, from the working directory
+	DataDir    string  // folder of what `sluice dev` and `sluice nats` keep
+	PlayerRate float64 // requests a second of one player, with bursts of PlayerBurst; 0: no limit
+	Log        Log
+	Work       Work
+
+	// unread names the variables that were set to something unreadable. Load has
+	// reported them, so Validate does not call them missing as well.
+	unread []string
+}
+
+// PlayerBurst is how many requests a player may send at once before PlayerRate
+// bounds them: five seconds of the default rate (design.md, section 8).
+const PlayerBurst = 100
+
+// HTTP is where `sluice serve` listens.
+type HTTP struct {
+	Addr string // host:port; an empty host is every interface, port 0 any free port
+}
+
+// Database is the PostgreSQL that holds the truth.
+type Database struct {
+	URL URL // postgres://
+}
+
+// NATS is the broker.
+type NATS struct {
+	URL URL // nats://, several servers of one cluster separated by commas
+}
+
+// RevenueCat is the provider that keeps the balances.
+type RevenueCat struct {
+	URL       URL    // base of the API v2, without a trailing slash
+	SecretKey Secret // a v2 secret key; v1 keys are refused by the API
+	ProjectID string
+}
+
+// Webhook is how RevenueCat's webhooks prove where they come from.
+type Webhook struct {
+	Authorization  Secret   // the exact value of the Authorization header; unset: not checked
+	SigningSecrets []Secret // any of them may have signed, so that a secret can be rotated; none: not checked
+	Tolerance      time.Duration
+}
+
+// Session is how a player's token is verified.
+type Session struct {
+	Secret   Secret // HS256 key
+	JWKSURL  URL    // not supported by this version; Validate says so rather than ignore it
+	Audience string // required `aud`; empty: not checked
+	Issuer   string // required `iss`; empty: not checked
+}
+
+// Keys are the bearer keys of callers that are not players.
+type Keys struct {
+	Server []Secret
+	Admin  []AdminKey
+}
+
+// AdminKey is a key and what its holder may do.
+type AdminKey struct {
+	Role AdminRole
+	Key  Secret
+}
+
+// AdminRole is what the holder of an admin key may do.
+type AdminRole string
+
+// The admin roles; each may do what the ones before it may.
+const (
+	Viewer   AdminRole = "viewer"   // look
+	Support  AdminRole = "support"  // and help one player
+	Operator AdminRole = "operator" // and settle, retry, pause
+)
+
+// Log is how the program writes its log, on standard error.
+type Log struct {
+	Level  slog.Level
+	Format LogFormat
+}
+
+// LogFormat is the form of a log line.
+type LogFormat string
+
+// The log formats.
+const (
+	LogJSON LogFormat = "json" // one JSON object a line, for machines
+	LogText LogFormat = "text" // key=value, for people
+)
+
+// Work is which consumers `sluice work` runs, and how many deliveries each holds.
+type Work struct {
+	Only        []string // consumers by name; empty: all
+	Concurrency int      // deliveries in hand per consumer; 0: what the consumer itself asks for
+}
+
+// Default returns the configuration of a program that was told nothing.
+func Default() Config {
+	return Config{
+		HTTP:       HTTP{Addr: "127.0.0.1:8080"},
+		RevenueCat: RevenueCat{URL: NewURL("https://api.revenuecat.com/v2")},
+		// RevenueCat's page and samples use 300 s. The timestamp is the one of the
+		// attempt, so retries do not need more (revenuecat.md, 2.2).
+		Webhook:    Webhook{Tolerance: 300 * time.Second},
+		DataDir:    ".sluice",
+		PlayerRate: 20,
+		Log:        Log{Level: slog.LevelInfo, Format: LogJSON},
+	}
+}

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Role is a subcommand as far as it needs settings.
+type Role string
+
+// The roles.
+const (
+	RoleServe    Role = "serve"
+	RoleWork     Role = "work"
+	RoleRelay    Role = "relay"
+	RoleNATS     Role = "nats"
+	RoleMigrate  Role = "migrate"
+	RoleSimulate Role = "simulate"
+	RoleDev      Role = "dev" // makes up what is unset
+)
+
+// needs is what a role refuses to start without (design.md, section 8).
+var needs = map[Role][]string{
+	RoleServe: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
+	RoleWork: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_URL", "SLUICE_REVENUECAT_SECRET_KEY",
+		"SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_CATALOG"},
+	RoleRelay:    {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL"},
+	RoleNATS:     {"SLUICE_DATA_DIR"},
+	RoleMigrate:  {"SLUICE_DATABASE_URL"},
+	RoleSimulate: {},
+	RoleDev:      {},
+}
+
+// Validate returns every problem of c for a role, one a line, or nil. Each names
+// the variable and its YAML key, what is wrong, and what to write. What is set
+// must be well formed in every role; what is missing is a problem only where the
+// role needs it. An unknown role is our mistake and panics.
+func (c Config) Validate(role Role) error {
+	required, ok := needs[role]
+	if !ok {
+		panic(fmt.Sprintf("config: no role %q", role))
+	}
+	k := &checker{config: c, role: role}
+	for _, name := range required {
+		k.required(name)
+	}
+	k.jwks()
+	k.addresses()
+	k.provider()
+	k.secrets()
+	k.numbers()
+	return errors.Join(k.problems...)
+}
+
+type checker struct {
+	config   Config
+	role     Role
+	problems []error
+}
+
+// add reports a problem of one variable: what is wrong and what to write.
+func (k *checker) add(name, format string, args ...any) {
+	v := variable(name)
+	k.problems = append(k.problems, fmt.Errorf("%s: "+format, append([]any{v}, args...)...))
+}
+
+func (k *checker) required(name string) {
+	v := variable(name)
+	switch {
+	case show(v.field(&k.config)) != "":
+	case slices.Contains(k.config.unread, name): // reported by Load, in better words
+	case name == "SLUICE_SESSION_SECRET" && k.config.Session.JWKSURL.IsSet(): // jwks says it
+	default:
+		k.add(name, "is missing, and sluice %s needs it: write one such as %s", k.role, v.Example)
+	}
+}
+
+// jwks refuses what this version would ignore: a token that should have been
+// verified against the key set must not be verified against something else.
+func (k *checker) jwks() {
+	if k.config.Session.JWKSURL.IsSet() && (k.role == RoleServe || k.role == RoleDev) {
+		k.add("SLUICE_SESSION_JWKS_URL", "is not supported by this version yet: unset it and set SLUICE_SESSION_SECRET")
+	}
+}

@@ -1,0 +1,137 @@
+package config
+
+import "strings"
+
+// Variable is one setting: a row of the table that everything derives from.
+type Variable struct {
+	Name    string // in the environment; a secret one may end in _FILE instead
+	Key     string // in the YAML file, dotted; empty: only in the environment
+	Secret  bool   // may be read from a file, is never printed
+	List    bool   // comma separated in the environment, a sequence in YAML
+	Default string // as one would write it; empty: unset
+	Example string // what to write, for messages about a missing or bad value
+	Doc     string // meaning, unit and bounds, in one line
+
+	field func(*Config) any // where it lies: a pointer to one of the types of set
+}
+
+// fileVariable names the YAML file. It is read before all others.
+const fileVariable = "SLUICE_CONFIG"
+
+// fileSuffix makes a variable, or a YAML key in lower case, name a file that
+// holds the value.
+const fileSuffix = "_FILE"
+
+// table is every setting, in the order of the example file. The names are fixed:
+// tests outside this repository rely on them (design.md, section 8).
+var table = []Variable{
+	{Name: fileVariable, Example: "/etc/sluice/sluice.yaml",
+		Doc:   "YAML file with settings; the environment wins over it",
+		field: func(c *Config) any { return &c.File }},
+	{Name: "SLUICE_HTTP_ADDR", Key: "http.addr", Example: "127.0.0.1:8080",
+		Doc:   "address to listen on, host:port; an empty host is every interface",
+		field: func(c *Config) any { return &c.HTTP.Addr }},
+	{Name: "SLUICE_DATABASE_URL", Key: "database.url", Secret: true,
+		Example: "postgres://sluice:PASSWORD@localhost:5432/sluice?sslmode=require",
+		Doc:     "PostgreSQL, the truth",
+		field:   func(c *Config) any { return &c.Database.URL }},
+	{Name: "SLUICE_NATS_URL", Key: "nats.url", Secret: true, Example: "nats://localhost:4222",
+		Doc:   "NATS server with JetStream; several servers of one cluster with commas, each with its nats://",
+		field: func(c *Config) any { return &c.NATS.URL }},
+	{Name: "SLUICE_REVENUECAT_URL", Key: "revenuecat.url", Example: "https://api.revenuecat.com/v2",
+		Doc:   "base of RevenueCat's API v2, with or without a trailing slash",
+		field: func(c *Config) any { return &c.RevenueCat.URL }},
+	{Name: "SLUICE_REVENUECAT_SECRET_KEY", Key: "revenuecat.secret_key", Secret: true, Example: "sk_...",
+		Doc:   "RevenueCat v2 secret key",
+		field: func(c *Config) any { return &c.RevenueCat.SecretKey }},
+	{Name: "SLUICE_REVENUECAT_PROJECT_ID", Key: "revenuecat.project_id", Example: "proj1ab2c3d4",
+		Doc:   "RevenueCat project whose balances are moved",
+		field: func(c *Config) any { return &c.RevenueCat.ProjectID }},
+	{Name: "SLUICE_WEBHOOK_AUTHORIZATION", Key: "webhook.authorization", Secret: true,
+		Example: "Bearer and 32 random characters",
+		Doc:     "exact value of the Authorization header of RevenueCat's webhooks",
+		field:   func(c *Config) any { return &c.Webhook.Authorization }},
+	{Name: "SLUICE_WEBHOOK_SIGNING_SECRETS", Key: "webhook.signing_secrets", Secret: true, List: true,
+		Example: "the secret of the webhook's page in RevenueCat",
+		Doc:     "secrets that may sign webhooks (HMAC); list the old and the new one while rotating",
+		field:   func(c *Config) any { return &c.Webhook.SigningSecrets }},
+	{Name: "SLUICE_WEBHOOK_TOLERANCE", Key: "webhook.tolerance", Example: "300s",
+		Doc:   "how far a webhook's timestamp may be from our clock, both ways; more than 0",
+		field: func(c *Config) any { return &c.Webhook.Tolerance }},
+	{Name: "SLUICE_SESSION_SECRET", Key: "session.secret", Secret: true,
+		Example: "what this prints: openssl rand -hex 32",
+		Doc:     "HS256 key of the players' session tokens; 16 bytes or more, 32 are better",
+		field:   func(c *Config) any { return &c.Session.Secret }},
+	{Name: "SLUICE_SESSION_JWKS_URL", Key: "session.jwks_url", Example: "https://auth.example.com/jwks.json",
+		Doc:   "not supported by this version yet",
+		field: func(c *Config) any { return &c.Session.JWKSURL }},
+	{Name: "SLUICE_SESSION_AUDIENCE", Key: "session.audience", Example: "my-game",
+		Doc:   "aud that session tokens must have; unset: not checked",
+		field: func(c *Config) any { return &c.Session.Audience }},
+	{Name: "SLUICE_SESSION_ISSUER", Key: "session.issuer", Example: "https://auth.example.com",
+		Doc:   "iss that session tokens must have; unset: not checked",
+		field: func(c *Config) any { return &c.Session.Issuer }},
+	{Name: "SLUICE_SERVER_KEYS", Key: "keys.server", Secret: true, List: true,
+		Example: "what this prints: openssl rand -hex 32",
+		Doc:     "bearer keys of game servers; list the old and the new one while rotating",
+		field:   func(c *Config) any { return &c.Keys.Server }},
+	{Name: "SLUICE_ADMIN_KEYS", Key: "keys.admin", Secret: true, List: true, Example: "support:KEY",
+		Doc:   "keys of the console: role:key with role viewer, support or operator; a bare key is operator",
+		field: func(c *Config) any { return &c.Keys.Admin }},
+	{Name: "SLUICE_CATALOG", Key: "catalog", Example: "/etc/sluice/catalog.yaml",
+		Doc:   "path of the price catalogue, from the working directory",
+		field: func(c *Config) any { return &c.Catalog }},
+	{Name: "SLUICE_DATA_DIR", Key: "data_dir", Example: ".sluice",
+		Doc:   "folder of what sluice dev and sluice nats keep",
+		field: func(c *Config) any { return &c.DataDir }},
+	{Name: "SLUICE_PLAYER_RATE", Key: "player_rate", Example: "20",
+		Doc:   "requests a second of one player, with bursts of 100; 0 is off",
+		field: func(c *Config) any { return &c.PlayerRate }},
+	{Name: "SLUICE_LOG_LEVEL", Key: "log.level", Example: "info",
+		Doc:   "debug, info, warn or error",
+		field: func(c *Config) any { return &c.Log.Level }},
+	{Name: "SLUICE_LOG_FORMAT", Key: "log.format", Example: "json",
+		Doc:   "json or text",
+		field: func(c *Config) any { return &c.Log.Format }},
+	{Name: "SLUICE_WORK_ONLY", Key: "work.only", List: true, Example: "adjust,fulfil",
+		Doc:   "consumers that sluice work runs; unset: all",
+		field: func(c *Config) any { return &c.Work.Only }},
+	{Name: "SLUICE_WORK_CONCURRENCY", Key: "work.concurrency", Example: "0",
+		Doc:   "deliveries in hand per consumer; 0 is each consumer's own choice",
+		field: func(c *Config) any { return &c.Work.Concurrency }},
+}
+
+// Variables returns every setting with its default, in a fixed order.
+func Variables() []Variable {
+	defaults := Default()
+	out := make([]Variable, len(table))
+	for i, v := range table {
+		v.Default = show(v.field(&defaults))
+		out[i] = v
+	}
+	return out
+}
+
+// fileName is the variable that names a file with v's value.
+func (v Variable) fileName() string { return v.Name + fileSuffix }
+
+// fileKey is the YAML key that names a file with v's value.
+func (v Variable) fileKey() string { return v.Key + strings.ToLower(fileSuffix) }
+
+// String names the setting in messages: SLUICE_HTTP_ADDR (http.addr).
+func (v Variable) String() string {
+	if v.Key == "" {
+		return v.Name
+	}
+	return v.Name + " (" + v.Key + ")"
+}
+
+// variable finds a row of the table by name. An unknown name is our mistake.
+func variable(name string) Variable {
+	for _, v := range table {
+		if v.Name == name {
+			return v
+		}
+	}
+	panic("config: no variable " + name)
+}

@@ -1,0 +1,142 @@
+package economy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Catalog is one version of what can be bought: items and their prices.
+type Catalog struct {
+	Version int64 // the row in catalog_versions; 0 until stored
+	Items   map[string]Item
+}
+
+// Item is one thing a player can spend on.
+type Item struct {
+	ID             string
+	Name           string    // shown to people
+	Price          Amounts   // for one
+	QuantityMin    int64     // smallest quantity of one spend, 1 or more
+	QuantityMax    int64     // largest quantity of one spend
+	PlayerLimit    int64     // how many one player may ever hold or have under way; 0: no limit
+	AvailableFrom  time.Time // zero: since ever
+	AvailableUntil time.Time // exclusive; zero: for ever
+	Paused         bool      // live-ops took it off sale; spends under way go on
+	HandOver       HandOver
+}
+
+// HandOver says how an item reaches the player.
+type HandOver struct {
+	Port   string // HandOverInventory or HandOverRefuse
+	Reason string // for HandOverRefuse: why it is refused, shown to operators
+}
+
+// The hand-over ports.
+const (
+	HandOverInventory = "inventory" // a row in our own inventory, in the commit that fulfils the spend
+	HandOverRefuse    = "refuse"    // always refused: shows and tests the refund road
+)
+
+// Quote is what a spend will cost and by which version of the catalogue.
+type Quote struct {
+	Item           Item
+	Quantity       int64
+	Cost           Amounts
+	CatalogVersion int64
+}
+
+// The refusals of Catalog.Quote; errors.Is tells them apart.
+var (
+	ErrUnknownItem    = errors.New("no such item in the catalogue")
+	ErrQuantity       = errors.New("quantity is not allowed for this item")
+	ErrItemPaused     = errors.New("item is paused")
+	ErrNotYetOnSale   = errors.New("item is not on sale yet")
+	ErrNoLongerOnSale = errors.New("item is no longer on sale")
+)
+
+// Quote prices quantity of an item at a moment, or says why it is not for sale.
+func (c Catalog) Quote(item string, quantity int64, now time.Time) (Quote, error) {
+	it, ok := c.Items[item]
+	if !ok {
+		return Quote{}, fmt.Errorf("item %q: %w", item, ErrUnknownItem)
+	}
+	if quantity < it.QuantityMin || quantity > it.QuantityMax {
+		return Quote{}, fmt.Errorf("item %q, quantity %d, allowed are %d to %d: %w",
+			item, quantity, it.QuantityMin, it.QuantityMax, ErrQuantity)
+	}
+	switch {
+	case it.Paused:
+		return Quote{}, fmt.Errorf("item %q: %w", item, ErrItemPaused)
+	case now.Before(it.AvailableFrom):
+		return Quote{}, fmt.Errorf("item %q, on sale from %s: %w", item, it.AvailableFrom.Format(time.RFC3339), ErrNotYetOnSale)
+	case !it.AvailableUntil.IsZero() && !now.Before(it.AvailableUntil):
+		return Quote{}, fmt.Errorf("item %q, on sale until %s: %w", item, it.AvailableUntil.Format(time.RFC3339), ErrNoLongerOnSale)
+	}
+	cost, err := it.Price.Times(quantity)
+	if err != nil {
+		return Quote{}, fmt.Errorf("item %q, quantity %d: %w: %w", item, quantity, ErrQuantity, err)
+	}
+	return Quote{Item: it, Quantity: quantity, Cost: cost, CatalogVersion: c.Version}, nil
+}
+
+// Validate returns every problem of the catalogue, joined, each naming the item
+// and what to write instead.
+func (c Catalog) Validate() error {
+	var problems []error
+	if len(c.Items) == 0 {
+		problems = append(problems, errors.New("catalogue has no items: list at least one under items"))
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.Items)) {
+		if named := c.Items[id].ID; named != id {
+			problems = append(problems, fmt.Errorf("item %q: calls itself %q: use one id", id, named))
+		}
+		for _, problem := range c.Items[id].problems() {
+			problems = append(problems, fmt.Errorf("item %q: %w", id, problem))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// itemIDMax keeps item ids readable in logs, metrics and index rows.
+const itemIDMax = 100
+
+func (it Item) problems() []error {
+	var problems []error
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if it.ID == "" || len(it.ID) > itemIDMax {
+		add("id must have 1 to %d characters", itemIDMax)
+	}
+	if len(it.Price) == 0 {
+		add("price is missing: name at least one currency, such as GEM: 50")
+	}
+	priced := true // every amount is one somebody can pay for one item
+	for _, currency := range it.Price.Currencies() {
+		if err := currency.Validate(); err != nil {
+			add("price: %w", err)
+		}
+		if amount := it.Price[currency]; amount < 1 || amount > BalanceMax {
+			add("price of %d %s: use 1 to %d", amount, currency, BalanceMax)
+			priced = false
+		}
+	}
+	if it.QuantityMin < 1 || it.QuantityMax < it.QuantityMin {
+		add("quantity from %d to %d: use a range of 1 or more", it.QuantityMin, it.QuantityMax)
+	} else if _, err := it.Price.Times(it.QuantityMax); err != nil && priced {
+		add("price times the largest quantity %d exceeds %d, the most a balance can hold: lower either", it.QuantityMax, BalanceMax)
+	}
+	if it.PlayerLimit < 0 {
+		add("player_limit %d: use 0 for none, or 1 or more", it.PlayerLimit)
+	}
+	if !it.AvailableUntil.IsZero() && !it.AvailableUntil.After(it.AvailableFrom) {
+		add("available_until must be later than available_from")
+	}
+	switch it.HandOver.Port {
+	case HandOverInventory, HandOverRefuse:
+	default:
+		add("hand_over port %q: use %s or %s", it.HandOver.Port, HandOverInventory, HandOverRefuse)
+	}
+	return problems
+}

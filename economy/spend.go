@@ -1,0 +1,95 @@
+package economy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is where a spend stands. The saga moves it; see Transitions.
+type State string
+
+// The states of a spend. Fulfilled, Declined and Refunded are final for the
+// player; an operator may still take a fulfilled spend to Refunding.
+const (
+	Requested State = "requested" // accepted and durable; nothing charged yet
+	Charged   State = "charged"   // the provider took the cost; the item is owed
+	Fulfilled State = "fulfilled" // the item reached the player
+	Declined  State = "declined"  // definitely not charged, and never will be
+	Refunding State = "refunding" // charged, item refused: the cost is owed back
+	Refunded  State = "refunded"  // the provider gave the cost back
+)
+
+// States lists every state in the order of the road.
+var States = []State{Requested, Charged, Fulfilled, Declined, Refunding, Refunded}
+
+// Transition is one allowed move.
+type Transition struct{ From, To State }
+
+// Transitions is the one table of allowed moves. The CHECK in the migrations
+// and the diagram in docs/flow.md are compared with it by a test.
+var Transitions = []Transition{
+	{Requested, Charged},
+	{Requested, Declined},
+	{Charged, Fulfilled},
+	{Charged, Refunding},
+	{Fulfilled, Refunding}, // only by an operator
+	{Refunding, Refunded},
+}
+
+// CanMove reports whether a spend may go from one state to the other.
+func CanMove(from, to State) bool {
+	return slices.Contains(Transitions, Transition{from, to})
+}
+
+// Final reports whether the player's app has nothing more to wait for.
+func (s State) Final() bool {
+	return s == Fulfilled || s == Declined || s == Refunded
+}
+
+// Reason says why a spend was declined or refunded, as a stable code.
+type Reason string
+
+// The reasons a spend ends otherwise than fulfilled.
+const (
+	InsufficientFunds Reason = "insufficient_funds" // declined: the balance does not cover the cost
+	ProviderRefused   Reason = "provider_refused"   // declined: the provider said no for good
+	Cancelled         Reason = "cancelled"          // declined: an operator took it back before the charge
+	HandOverRefused   Reason = "hand_over_refused"  // refunding, refunded: the item could not be handed over
+)
+
+// Spend is one purchase of an item with virtual currency.
+type Spend struct {
+	ID             string // UUIDv7, made by us; also the idempotency key of the hand-over
+	AppUserID      string // the player, as the provider knows them
+	IdempotencyKey string // the app's key, unique per player
+	Item           string
+	Quantity       int64
+	Cost           Amounts // from the catalogue, never from the client
+	CatalogVersion int64   // the version that named the price and says how to hand over
+	State          State
+	Reason         Reason // empty unless declined, refunding or refunded
+
+	// Marks that may stand beside a state.
+	Held          bool      // an operator reviews it; nothing moves
+	UnknownSince  time.Time // the outcome of its charge or refund is unknown since then; zero: it is not
+	NeedsOperator string    // why only a person can settle it; empty: nobody is needed
+
+	AdjustmentID string // the adjustment that charges it; empty until bound
+
+	AcceptedAt time.Time
+	ChargedAt  time.Time // zero until charged
+	FinishedAt time.Time // zero until final
+	Limited    bool      // the item had a limit per player when accepted, so its use is counted
+}
+
+// SameRequest reports whether a repeated idempotency key asks for the same
+// thing. It compares what the client sent, not the price.
+func (s Spend) SameRequest(item string, quantity int64) bool {
+	return s.Item == item && s.Quantity == quantity
+}
+
+// String names the spend in errors and logs without naming its player.
+func (s Spend) String() string {
+	return fmt.Sprintf("spend %s (%s)", s.ID, s.State)
+}

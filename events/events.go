@@ -1,0 +1,182 @@
+// Package events is the wire contract between the parts of Sluice: the types of
+// facts, the envelope that carries one, and the subjects it travels on. A fact
+// once published is never changed in place: a new shape is a new version of the
+// type, and the golden files in testdata hold the old ones.
+package events
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+)
+
+// Type names a fact: noun, what happened, version.
+type Type string
+
+// The facts of a spend.
+const (
+	SpendRequestedV1 Type = "spend.requested.v1"
+	SpendChargedV1   Type = "spend.charged.v1"
+	SpendRefundingV1 Type = "spend.refunding.v1"
+)
+
+// Types lists every fact that is published.
+var Types = []Type{SpendRequestedV1, SpendChargedV1, SpendRefundingV1}
+
+// Lane keeps traffic apart that must not delay each other.
+type Lane string
+
+// The lanes.
+const (
+	Live  Lane = "live"  // a player waits
+	Store Lane = "store" // webhooks, bursty
+	Bulk  Lane = "bulk"  // backfills
+)
+
+// Lanes lists every lane, most urgent first.
+var Lanes = []Lane{Live, Store, Bulk}
+
+// Partitions is the number of partitions of a lane. It is fixed for the life of
+// a stream: partitions give affinity, never correctness.
+const Partitions = 16
+
+// source is the envelope's CloudEvents source: every fact is ours.
+const source = "/sluice"
+
+// Event is one fact on its way. Its JSON form is a CloudEvents 1.0 structured
+// envelope, see Encode.
+type Event struct {
+	ID        string // unique and derived from what it is about: the same fact has the same id
+	Type      Type
+	Lane      Lane
+	AppUserID string // whom it is about; decides the partition
+	Time      time.Time
+	Data      json.RawMessage
+}
+
+// SpendRequested says that a player has a spend waiting to be charged.
+type SpendRequested struct {
+	SpendID string `json:"spend_id"`
+}
+
+// SpendCharged says that the provider took a spend's cost and the item is owed.
+type SpendCharged struct {
+	SpendID string `json:"spend_id"`
+}
+
+// SpendRefunding says that a charged spend's item was refused and its cost is owed back.
+type SpendRefunding struct {
+	SpendID string `json:"spend_id"`
+}
+
+// NewSpendRequested returns the fact for a spend just accepted.
+func NewSpendRequested(spendID, appUserID string, at time.Time) Event {
+	return newSpendEvent(SpendRequestedV1, spendID, appUserID, at)
+}
+
+// NewSpendCharged returns the fact for a spend just charged.
+func NewSpendCharged(spendID, appUserID string, at time.Time) Event {
+	return newSpendEvent(SpendChargedV1, spendID, appUserID, at)
+}
+
+// NewSpendRefunding returns the fact for a spend whose item was just refused.
+func NewSpendRefunding(spendID, appUserID string, at time.Time) Event {
+	return newSpendEvent(SpendRefundingV1, spendID, appUserID, at)
+}
+
+func newSpendEvent(t Type, spendID, appUserID string, at time.Time) Event {
+	// The three payloads have one shape. A string always marshals.
+	data, _ := json.Marshal(SpendRequested{SpendID: spendID})
+	return Event{ID: EventID(t, spendID), Type: t, Lane: Live, AppUserID: appUserID, Time: at, Data: data}
+}
+
+// EventID derives the id of a spend's fact, so that producing it twice is
+// producing it once: "<spend id>.charged" for spend.charged.v1.
+func EventID(t Type, spendID string) string {
+	switch t {
+	case SpendRequestedV1:
+		return spendID + ".requested"
+	case SpendChargedV1:
+		return spendID + ".charged"
+	case SpendRefundingV1:
+		return spendID + ".refunding"
+	}
+	return spendID + "." + string(t)
+}
+
+// Partition returns the partition of a player's facts, 0 to Partitions-1.
+func Partition(appUserID string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(appUserID))
+	return int(h.Sum32() % Partitions)
+}
+
+// Subject returns where the event is published: sluice.<lane>.<type>.<partition>.
+func (e Event) Subject() string { return SubjectOf(e.Lane, e.Type, Partition(e.AppUserID)) }
+
+// SubjectOf builds a subject from its parts; the partition has two digits.
+func SubjectOf(lane Lane, t Type, partition int) string {
+	return fmt.Sprintf("sluice.%s.%s.%02d", lane, t, partition)
+}
+
+// Filter matches every partition of a type on a lane.
+func Filter(lane Lane, t Type) string { return fmt.Sprintf("sluice.%s.%s.*", lane, t) }
+
+// envelope is the JSON form: CloudEvents 1.0 names, lane as an extension.
+type envelope struct {
+	SpecVersion string          `json:"specversion"`
+	ID          string          `json:"id"`
+	Source      string          `json:"source"`
+	Type        Type            `json:"type"`
+	Lane        Lane            `json:"lane"`
+	Subject     string          `json:"subject"`
+	Time        time.Time       `json:"time"`
+	Data        json.RawMessage `json:"data"`
+}
+
+// ErrMalformed says that bytes are not an event of ours. Retrying cannot help.
+var ErrMalformed = errors.New("not a sluice event")
+
+// Encode returns the event's wire form. The same bytes are stored in the outbox,
+// published, and published again.
+func (e Event) Encode() ([]byte, error) {
+	raw, err := json.Marshal(envelope{"1.0", e.ID, source, e.Type, e.Lane, e.AppUserID, e.Time.UTC(), e.Data})
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
+	}
+	return raw, nil
+}
+
+// Decode reads an event's wire form. Errors wrap ErrMalformed. Unknown members
+// are ignored; an unknown type is not an error here, whoever consumes it decides.
+func Decode(raw []byte) (Event, error) {
+	var env envelope
+	if err := json.Unmarshal(raw, &env); err != nil {
+		return Event{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if env.ID == "" || env.Type == "" || env.Lane == "" || env.Subject == "" {
+		return Event{}, fmt.Errorf("%w: id, type, lane or subject is missing", ErrMalformed)
+	}
+	// An offset can carry year 9999 beyond what Encode can write again.
+	at := env.Time.UTC()
+	if at.Year() < 0 || at.Year() > 9999 {
+		return Event{}, fmt.Errorf("%w: time is out of range", ErrMalformed)
+	}
+	return Event{ID: env.ID, Type: env.Type, Lane: env.Lane, AppUserID: env.Subject, Time: at, Data: env.Data}, nil
+}
+
+// SpendID returns the spend an event is about. Errors wrap ErrMalformed.
+func (e Event) SpendID() (string, error) {
+	var data struct {
+		SpendID string `json:"spend_id"`
+	}
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return "", fmt.Errorf("event %s: %w: %w", e.ID, ErrMalformed, err)
+	}
+	if data.SpendID == "" {
+		return "", fmt.Errorf("event %s: %w: spend_id is missing", e.ID, ErrMalformed)
+	}
+	return data.SpendID, nil
+}
