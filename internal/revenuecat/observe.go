@@ -1,0 +1,55 @@
+package revenuecat
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sluice-gems/sluice/economy"
+)
+
+// Op names a call of the provider's API.
+type Op string
+
+// The calls we make.
+const (
+	OpAdjust         Op = "adjust"
+	OpCreateCustomer Op = "create_customer"
+	OpBalances       Op = "balances"
+)
+
+func (o Op) domain() Domain {
+	if o == OpAdjust {
+		return Transactions
+	}
+	return CustomerInformation
+}
+
+// Call is one HTTP call as metrics and logs see it. A call that the gate held
+// back is none. No member holds a player's id or the key.
+type Call struct {
+	Op        Op
+	Domain    Domain
+	Status    int // HTTP status; 0: no answer
+	Code      string
+	Outcome   economy.OutcomeKind // of OpAdjust; empty when a 404 led to creating the customer
+	Duration  time.Duration
+	RequestID string // the provider's X-Request-Id, when it sent one
+	Detail    string
+}
+
+// report tells the observer and the debug log about a call that was made.
+func (c *Client) report(ctx context.Context, op Op, a answer, outcome economy.OutcomeKind) {
+	if !a.attempted {
+		return
+	}
+	call := Call{
+		Op: op, Domain: op.domain(), Status: a.status, Code: a.code, Outcome: outcome,
+		Duration: a.took, RequestID: a.requestID, Detail: a.detail,
+	}
+	c.observe(call)
+	c.log.LogAttrs(ctx, slog.LevelDebug, "revenuecat call",
+		slog.String("op", string(op)), slog.Int("status", a.status), slog.String("code", a.code),
+		slog.String("outcome", string(outcome)), slog.Int64("duration_ms", a.took.Milliseconds()),
+		slog.String("request_id", a.requestID), slog.String("detail", a.detail))
+}
