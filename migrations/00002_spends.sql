@@ -27,11 +27,13 @@ CREATE TABLE spends (
     CONSTRAINT spends_quantity_check CHECK (quantity >= 1),
     -- The table economy.Transitions, as the database's own rule. A test compares the two.
     CONSTRAINT spends_state_check CHECK (
-        (left_state IS NULL AND state = 'requested')
-        OR (left_state = 'requested' AND state IN ('charged', 'declined'))
-        OR (left_state = 'charged' AND state IN ('fulfilled', 'refunding'))
-        OR (left_state = 'fulfilled' AND state = 'refunding')
-        OR (left_state = 'refunding' AND state = 'refunded')
+        CASE left_state
+            WHEN 'requested' THEN state IN ('charged', 'declined')
+            WHEN 'charged' THEN state IN ('fulfilled', 'refunding')
+            WHEN 'fulfilled' THEN state = 'refunding'
+            WHEN 'refunding' THEN state = 'refunded'
+            ELSE left_state IS NULL AND state = 'requested'
+        END
     ),
     -- Nothing is charged without the adjustment that did it.
     CONSTRAINT spends_charged_is_bound_check CHECK (state IN ('requested', 'declined') OR adjustment_id IS NOT NULL)

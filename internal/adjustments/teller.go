@@ -1,0 +1,283 @@
+package adjustments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/revenuecat"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+const (
+	// callPatience bounds one attempt, with everything the client does in it.
+	callPatience = 8 * time.Second
+	// leaseTime is how long an attempt keeps others from the same adjustment. It
+	// must outlast callPatience and the commit that follows; a killed worker's
+	// players wait this long for another.
+	leaseTime = 10 * time.Second
+	// boundMax is how many spends one adjustment charges. More than one needs the
+	// split that follows a 422, see docs/decisions.
+	boundMax = 1
+	// waitingMax is how many waiting spends one look reads.
+	waitingMax = 16
+	// inHandWait is when to come back for a player somebody else works for.
+	inHandWait = 200 * time.Millisecond
+)
+
+// Turns tells what there is to do for a player; Store reads it from PostgreSQL.
+type Turns interface {
+	Turn(ctx context.Context, appUserID string, limit int) (Turn, error)
+}
+
+// Committer commits effects; outbox.Committer does.
+type Committer interface {
+	Commit(ctx context.Context, effects outbox.Effects) (outbox.Result, error)
+}
+
+// Provider changes balances; revenuecat.Client does.
+type Provider interface {
+	Adjust(ctx context.Context, request revenuecat.Request) economy.Outcome
+}
+
+// Retry says that the work is not done and when to come back.
+type Retry struct {
+	After time.Duration // at least; 0: as the caller's backoff says
+	Err   error
+}
+
+// Error implements error.
+func (r *Retry) Error() string { return r.Err.Error() }
+
+// RetryAfter returns when to come back at the earliest; 0: no wish.
+func (r *Retry) RetryAfter() time.Duration { return r.After }
+
+// Unwrap returns the cause.
+func (r *Retry) Unwrap() error { return r.Err }
+
+// ErrInHand says that another worker of this process has the player in hand. It
+// was told to look again before it leaves.
+var ErrInHand = errors.New("player is in hand")
+
+// Config configures a Teller.
+type Config struct {
+	Turns     Turns
+	Committer Committer
+	Provider  Provider
+	Process   string // names this process in leases; a new one per start
+	NewID     func() string
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Teller binds, calls and settles adjustments. It is safe for concurrent use.
+type Teller struct {
+	Config
+	players players
+}
+
+// NewTeller returns a teller.
+func NewTeller(config Config) *Teller { return &Teller{Config: config} }
+
+// Charge charges the player's waiting spends, oldest first, until none waits,
+// and returns the ids of those it settled. An open adjustment that somebody left
+// behind is finished first.
+//
+// Errors: ErrInHand when another worker of this process does it already; *Retry
+// when the provider gave no definite answer, another process holds the lease, or
+// the database is away. Calling it again is always safe.
+func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string, err error) {
+	if !t.players.take(appUserID) {
+		return nil, ErrInHand
+	}
+	for {
+		done, err := t.step(ctx, appUserID, t.bindWaiting)
+		if err != nil {
+			t.players.abandon(appUserID)
+			return settled, err
+		}
+		settled = append(settled, done.settled...)
+		if !done.more && !t.players.leave(appUserID) {
+			return settled, nil
+		}
+	}
+}
+
+// Refund gives the cost of a refunding spend back. It returns nil once the
+// refund is settled: applied, or refused for good and left to an operator.
+// Errors are those of Charge, but never ErrInHand: it asks to be called again.
+func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
+	if !t.players.take(spend.AppUserID) {
+		return &Retry{After: inHandWait, Err: fmt.Errorf("refund of %s: %w", spend.ID, ErrInHand)}
+	}
+	defer t.players.abandon(spend.AppUserID)
+	bindRefund := func(ctx context.Context, _ []economy.Spend) (Turn, error) {
+		return t.bind(ctx, newRefund(t.NewID(), spend, revenuecat.Body), []economy.Spend{spend})
+	}
+	for {
+		done, err := t.step(ctx, spend.AppUserID, bindRefund)
+		if err != nil || slices.Contains(done.settled, spend.ID) {
+			return err
+		}
+	}
+}
+
+// progress is what one step did.
+type progress struct {
+	settled []string // spends
+	more    bool     // there may be more to do
+}
+
+// step finishes the open adjustment, or binds the next and settles that.
+func (t *Teller) step(ctx context.Context, appUserID string, bindNext func(context.Context, []economy.Spend) (Turn, error)) (progress, error) {
+	turn, err := t.Turns.Turn(ctx, appUserID, waitingMax)
+	if err != nil {
+		return progress{}, &Retry{Err: err}
+	}
+	if turn.Open != nil {
+		if err := t.adopt(ctx, turn); err != nil {
+			return progress{}, err
+		}
+		return progress{settled: ids(turn.Spends), more: true}, nil
+	}
+	bound, err := bindNext(ctx, turn.Spends)
+	if err != nil || bound.Open == nil {
+		return progress{}, err
+	}
+	if err := t.attempt(ctx, bound); err != nil {
+		return progress{}, err
+	}
+	return progress{settled: ids(bound.Spends), more: len(turn.Spends) > len(bound.Spends)}, nil
+}
+
+func ids(spends []economy.Spend) []string {
+	list := make([]string, len(spends))
+	for i, spend := range spends {
+		list[i] = spend.ID
+	}
+	return list
+}
+
+// bindWaiting binds the oldest waiting spends to a new adjustment; none is open
+// afterwards when none waits.
+func (t *Teller) bindWaiting(ctx context.Context, waiting []economy.Spend) (Turn, error) {
+	if len(waiting) == 0 {
+		return Turn{}, nil
+	}
+	spends := waiting[:min(boundMax, len(waiting))]
+	return t.bind(ctx, newCharge(t.NewID(), spends, revenuecat.Body), spends)
+}
+
+// bind commits the adjustment before anybody calls. A stale bind lost against
+// somebody else, whose work the next look will show.
+func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends []economy.Spend) (Turn, error) {
+	adjustment.LeasedBy, adjustment.OpenedAt = t.Process, t.Now()
+	result, err := t.Committer.Commit(ctx, outbox.Effects{
+		Guard: Bind{Adjustment: adjustment, Spends: spends, Lease: leaseTime}, Owner: adjustment.AppUserID,
+	})
+	if err != nil {
+		return Turn{}, &Retry{Err: fmt.Errorf("bind adjustment: %w", err)}
+	}
+	if result != outbox.Applied {
+		return Turn{}, &Retry{After: inHandWait, Err: fmt.Errorf("bind adjustment: %s", result)}
+	}
+	return Turn{Open: &adjustment, Spends: spends}, nil
+}
+
+// adopt takes the lease of an adjustment somebody left open and finishes it.
+func (t *Teller) adopt(ctx context.Context, turn Turn) error {
+	open := turn.Open
+	if open.LeasedBy != t.Process && open.LeasedFor > 0 {
+		return &Retry{After: open.LeasedFor, Err: fmt.Errorf("adjustment %s: another process has it", open.ID)}
+	}
+	result, err := t.Committer.Commit(ctx, outbox.Effects{
+		Guard: Lease{AdjustmentID: open.ID, Process: t.Process, For: leaseTime}, Owner: open.AppUserID,
+	})
+	if err != nil {
+		return &Retry{Err: fmt.Errorf("adopt adjustment %s: %w", open.ID, err)}
+	}
+	if result != outbox.Applied {
+		return &Retry{After: inHandWait, Err: fmt.Errorf("adopt adjustment %s: %s", open.ID, result)}
+	}
+	return t.attempt(ctx, turn)
+}
+
+// attempt sends the adjustment's stored key and bytes once and commits what
+// follows from the outcome.
+func (t *Teller) attempt(ctx context.Context, turn Turn) error {
+	open := turn.Open
+	started := t.Now()
+	callCtx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	outcome := t.Provider.Adjust(callCtx, revenuecat.Request{
+		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body),
+	})
+	if !open.UnknownSince.IsZero() && outcome.Kind == economy.Refused {
+		// An earlier attempt went unanswered and may have been applied: a refusal of
+		// this one (a customer deleted since, say) says nothing about that one.
+		outcome.Kind = economy.Unknown
+	}
+	if !outcome.Definite() {
+		return t.indefinite(ctx, open, outcome)
+	}
+	result, err := t.Committer.Commit(ctx, t.settlement(turn, outcome, started))
+	if err != nil {
+		// The outcome is not lost: the same key and bytes will be answered again.
+		return &Retry{Err: fmt.Errorf("settle adjustment %s: %w", open.ID, err)}
+	}
+	if result != outbox.Applied {
+		return &Retry{After: inHandWait, Err: fmt.Errorf("settle adjustment %s: %s", open.ID, result)}
+	}
+	return nil
+}
+
+// indefinite records an attempt that decided nothing and asks for another. An
+// unknown outcome is never compensated: only the same key may be sent again.
+func (t *Teller) indefinite(ctx context.Context, open *Adjustment, outcome economy.Outcome) error {
+	attempted := Attempted{AdjustmentID: open.ID, Process: t.Process, Error: outcome.Detail}
+	if outcome.Kind == economy.Unknown {
+		attempted.UnknownSince = t.Now()
+	}
+	_, err := t.Committer.Commit(ctx, outbox.Effects{Guard: attempted, Owner: open.AppUserID})
+	if err != nil {
+		t.Log.WarnContext(ctx, "attempt not recorded", "adjustment", open.ID, "error", err) // the lease runs out by itself
+	}
+	return &Retry{After: outcome.RetryAfter, Err: fmt.Errorf("adjustment %s: %s: %s", open.ID, outcome.Kind, outcome.Detail)}
+}
+
+// settlement is everything that follows from a definite outcome, under the one
+// guard that the adjustment was still open.
+func (t *Teller) settlement(turn Turn, outcome economy.Outcome, started time.Time) outbox.Effects {
+	open, now := turn.Open, t.Now()
+	effects := outbox.Effects{
+		Guard:   Settled{AdjustmentID: open.ID, Outcome: outcome.Kind, At: now, Detail: outcome.Detail},
+		Rows:    books.AnsweredBalances(open.AppUserID, outcome.Balances, started),
+		Touches: []string{books.PlayerKey(open.AppUserID)},
+		Owner:   open.AppUserID,
+	}
+	for _, spend := range turn.Spends {
+		var change economy.Change
+		if open.Purpose == Refund {
+			change = economy.SettleRefund(spend, outcome, now)
+		} else {
+			change = economy.Settle(spend, outcome, now)
+		}
+		if change.Empty() {
+			continue
+		}
+		effects.Rows = append(effects.Rows, books.Follow(change, now)...)
+		effects.Touches = append(effects.Touches, books.SpendKey(spend.ID))
+		effects.Done = append(effects.Done, causes(spend)...)
+		effects.Events = append(effects.Events, facts(change, now)...)
+		if change.Spend.State.Final() {
+			effects.Notices = append(effects.Notices, events.Notice{Spend: change.Spend})
+		}
+	}
+	return effects
+}

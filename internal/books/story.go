@@ -1,0 +1,89 @@
+package books
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sluice-gems/sluice/economy"
+)
+
+// Story is everything that is written down about one spend.
+type Story struct {
+	Spend       economy.Spend
+	Adjustments []StoryAdjustment
+	Entries     []StoryEntry
+	Owed        []StoryDelivery
+	DeadLetters []StoryDelivery
+}
+
+// StoryAdjustment is a change of the balance at the provider, made for the spend.
+type StoryAdjustment struct {
+	ID             string          `db:"id" json:"id"`
+	Purpose        string          `db:"purpose" json:"purpose"`
+	State          string          `db:"state" json:"state"`
+	IdempotencyKey string          `db:"idempotency_key" json:"idempotency_key"`
+	Deltas         json.RawMessage `db:"deltas" json:"deltas"`
+	Attempts       int64           `db:"attempts" json:"attempts"`
+	OpenedAt       time.Time       `db:"opened_at" json:"opened_at"`
+	SettledAt      *time.Time      `db:"settled_at" json:"settled_at,omitempty"`
+	UnknownSince   *time.Time      `db:"unknown_since" json:"unknown_since,omitempty"`
+	LastError      string          `db:"last_error" json:"last_error,omitempty"`
+}
+
+// StoryEntry is a ledger line of the spend.
+type StoryEntry struct {
+	Kind      string    `db:"kind" json:"kind"`
+	Debit     string    `db:"debit" json:"debit"`
+	Credit    string    `db:"credit" json:"credit"`
+	Currency  string    `db:"currency" json:"currency"`
+	Amount    int64     `db:"amount" json:"amount"`
+	EnteredAt time.Time `db:"entered_at" json:"entered_at"`
+}
+
+// StoryDelivery is an event of the spend that a consumer still owes an effect,
+// or that was set aside.
+type StoryDelivery struct {
+	EventID   string    `db:"event_id" json:"event_id"`
+	Consumer  string    `db:"consumer" json:"consumer"`
+	At        time.Time `db:"at" json:"at"` // due, or died
+	Attempts  int64     `db:"attempts" json:"attempts"`
+	LastError string    `db:"last_error" json:"last_error,omitempty"`
+}
+
+// Story returns everything about one spend, or ErrNotFound.
+func (b *Books) Story(ctx context.Context, id string) (Story, error) {
+	spend, err := b.Spend(ctx, id)
+	if err != nil {
+		return Story{}, err
+	}
+	story := Story{Spend: spend}
+	for _, part := range []struct {
+		into  any
+		query string
+		arg   string
+	}{
+		{&story.Adjustments, `SELECT id, purpose, state, idempotency_key, deltas, attempts, opened_at, settled_at, unknown_since, last_error
+			FROM adjustments WHERE id = (SELECT adjustment_id FROM spends WHERE id = $1::uuid) OR idempotency_key = $1::text || ':refund'
+			ORDER BY seq`, id},
+		{&story.Entries, `SELECT kind, debit, credit, currency, amount, entered_at FROM ledger_entries
+			WHERE spend_id = $1::uuid ORDER BY entered_at, kind, currency`, id},
+		{&story.Owed, `SELECT event_id, consumer, due_at AS at, attempts, last_error FROM outbox
+			WHERE event_id LIKE $1::text || '.%' ORDER BY due_at`, id},
+		{&story.DeadLetters, `SELECT event_id, consumer, died_at AS at, attempts, error AS last_error FROM dead_letters
+			WHERE event_id LIKE $1::text || '.%' AND resolved_at IS NULL ORDER BY died_at`, id},
+	} {
+		if err := b.db.SelectContext(ctx, part.into, part.query, part.arg); err != nil {
+			return Story{}, fmt.Errorf("read story of spend %s: %w", id, err)
+		}
+	}
+	return story, nil
+}
+
+// Attention returns the spends that only the provider's answer or a person can
+// settle, oldest first: of unknown outcome, marked for an operator, or held.
+func (b *Books) Attention(ctx context.Context, limit int) ([]economy.Spend, error) {
+	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends
+		WHERE unknown_since IS NOT NULL OR needs_operator <> '' OR held ORDER BY accepted_at LIMIT $1`, limit)
+}

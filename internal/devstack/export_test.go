@@ -1,0 +1,9 @@
+package devstack
+
+import "context"
+
+// FindBinaries looks for a server in PATH and in the folders of globs only.
+func FindBinaries(ctx context.Context, major string, globs ...string) (version string, err error) {
+	b, err := findIn(ctx, major, globs)
+	return b.version, err
+}

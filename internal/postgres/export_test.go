@@ -1,0 +1,8 @@
+package postgres
+
+// Parse and the others below let tests look at one step.
+var (
+	Parse                 = parse
+	MigrateFiles          = migrate
+	MigrationsCurrentWith = migrationsCurrent
+)

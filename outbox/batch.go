@@ -1,0 +1,199 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/sluice-gems/sluice/internal/postgres"
+)
+
+const (
+	// deadlockTriesMax is how often a batch that PostgreSQL chose as a deadlock's
+	// victim is tried; two committers meet rarely, three times in a row never seen.
+	deadlockTriesMax = 10
+	retryWaitMin     = 5 * time.Millisecond
+	retryWaitMax     = 500 * time.Millisecond
+)
+
+// run commits a batch and answers every caller in it.
+func (c *Committer) run(s *session, batch []*pending) {
+	deadline := time.Now().Add(c.config.Patience)
+	wait := retryWaitMin
+	for try := 1; ; try++ {
+		won, err := c.commit(s, batch)
+		if err == nil {
+			err = c.conclude(s, batch, won)
+			if err == nil {
+				return
+			}
+		}
+		switch class := postgres.Classify(err); {
+		case class == postgres.Deadlock && try < deadlockTriesMax:
+			c.config.Metrics.deadlocks.Inc()
+		case class == postgres.Unavailable || class == postgres.Canceled || class == postgres.Deadlock:
+			s.reset()
+			if time.Now().Add(wait).After(deadline) {
+				c.fail(batch, fmt.Errorf("%w: %w", ErrUnavailable, err))
+				return
+			}
+		default:
+			c.bisect(s, batch, err)
+			return
+		}
+		time.Sleep(wait/2 + rand.N(wait/2)) //nolint:forbidigo // backing off from a database that is down or busy; nothing to wait on
+		wait = min(2*wait, retryWaitMax)
+	}
+}
+
+// bisect finds whose data the database refuses: halves are committed apart until
+// the refused one stands alone and hears why.
+func (c *Committer) bisect(s *session, batch []*pending, err error) {
+	s.reset()
+	if len(batch) > 1 {
+		c.run(s, batch[:len(batch)/2])
+		c.run(s, batch[len(batch)/2:])
+		return
+	}
+	c.queue.suspect(batch[0].effects.Owner)
+	c.config.Metrics.dataErrors.Inc()
+	c.config.Log.Error("effects cannot be stored", "effects", batch[0].effects.ID, "guard", batch[0].effects.Guard.Kind().Name, "error", err)
+	c.fail(batch, &DataError{Err: err})
+}
+
+func (c *Committer) fail(batch []*pending, err error) {
+	for _, p := range batch {
+		p.done <- answer{err: err}
+	}
+}
+
+// commit runs the batch's statement and returns the positions that applied.
+func (c *Committer) commit(s *session, batch []*pending) ([]int, error) {
+	var guards, rows []*Kind
+	sets := map[*Kind]*rowSet{}
+	add := func(list *[]*Kind, position int, row Row) {
+		kind := row.Kind()
+		set, ok := sets[kind]
+		if !ok {
+			set = newRowSet(kind)
+			sets[kind] = set
+			*list = append(*list, kind)
+		}
+		set.add(position, row, batch[position].effects.ID)
+	}
+	for position, p := range batch {
+		add(&guards, position, p.effects.Guard)
+		for _, row := range p.effects.Rows {
+			add(&rows, position, row)
+		}
+		for _, done := range p.effects.Done {
+			add(&rows, position, doneRow(done))
+		}
+		for _, row := range p.owed {
+			add(&rows, position, row)
+		}
+	}
+	st := plan(guards, rows)
+	var won []int
+	err := s.query(st, sets, func(position int, _ string) { won = append(won, position) })
+	return won, err
+}
+
+// conclude judges those that did not win, hands on what was committed and
+// answers everybody.
+func (c *Committer) conclude(s *session, batch []*pending, won []int) error {
+	results := make([]Result, len(batch))
+	for _, position := range won {
+		results[position] = Applied
+	}
+	if len(won) < len(batch) {
+		if err := judge(s, batch, results); err != nil {
+			return err
+		}
+	}
+	for position, p := range batch {
+		if results[position] == Applied {
+			c.handOn(p)
+		}
+		c.config.Metrics.committed(p.effects.Guard.Kind().Name, results[position])
+		p.done <- answer{result: results[position]}
+	}
+	return nil
+}
+
+// judge asks, in a statement of its own and so with a fresh snapshot, why
+// effects did not apply: by an earlier try of ours whose answer was lost, by
+// somebody else, or because the row has moved on.
+func judge(s *session, batch []*pending, results []Result) error {
+	losers := map[*Kind]*rowSet{}
+	for position, p := range batch {
+		if results[position] != 0 {
+			continue
+		}
+		results[position] = Stale
+		kind := p.effects.Guard.Kind()
+		if losers[kind] == nil {
+			losers[kind] = newRowSet(kind)
+		}
+		losers[kind].add(position, p.effects.Guard, p.effects.ID)
+	}
+	for kind := range losers {
+		err := s.query(judgement(kind), losers, func(position int, verdict string) {
+			switch verdict {
+			case "applied":
+				results[position] = Applied
+			case "duplicate":
+				results[position] = Duplicate
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handOn gives what was committed to those who act on it. Both are best effort:
+// the sweeper and the waiters' own reads make up for a loss.
+func (c *Committer) handOn(p *pending) {
+	if c.config.Relay != nil {
+		for i, row := range p.owed {
+			if i == 0 || row.delivery.EventID != p.owed[i-1].delivery.EventID { // one message serves every consumer
+				c.config.Relay.Hand(Message{Subject: row.subject, ID: row.delivery.EventID, Payload: row.payload})
+			}
+		}
+	}
+	if c.config.Announcer != nil {
+		for _, notice := range p.effects.Notices {
+			c.config.Announcer.Announce(notice)
+		}
+	}
+}
+
+// rowSet gathers the rows of one kind in a batch.
+type rowSet struct {
+	positions []byte // array literal of the positions in the batch
+	columns   *Columns
+}
+
+func newRowSet(kind *Kind) *rowSet {
+	return &rowSet{positions: append(make([]byte, 0, 64), '{'), columns: newColumns(len(kind.Columns))}
+}
+
+func (r *rowSet) add(position int, row Row, effect string) {
+	if len(r.positions) > 1 {
+		r.positions = append(r.positions, ',')
+	}
+	r.positions = strconv.AppendInt(r.positions, int64(position), 10)
+	row.AppendTo(r.columns, effect)
+}
+
+func (r *rowSet) args(into []any) []any {
+	return r.columns.args(append(into, string(r.positions)+"}"))
+}
+
+func background(timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), timeout)
+}

@@ -1,0 +1,56 @@
+package outbox
+
+import "sync/atomic"
+
+// Message is a committed event ready for the broker.
+type Message struct {
+	Subject string
+	ID      string // for the broker's window of duplicates
+	Payload []byte
+	Header  map[string]string
+}
+
+// Publisher publishes without waiting. done is called exactly once, with nil
+// only after the broker has stored the message.
+type Publisher interface {
+	Publish(subject, id string, payload []byte, header map[string]string, done func(error))
+}
+
+// InFlightMaxDefault bounds the messages that are published and not yet stored
+// by the broker, and so the relay's memory: about 10 MB of events.
+const InFlightMaxDefault = 16384
+
+// Relay hands committed events to the broker, straight from memory: nothing is
+// read back on the good path. It keeps no promise. What it drops (too many in
+// flight, broker away) stays owed in the outbox until the sweeper publishes it.
+type Relay struct {
+	publisher Publisher
+	max       int64
+	inFlight  atomic.Int64
+	metrics   *Metrics
+}
+
+// NewRelay returns a relay with at most max messages in flight; 0 takes the default.
+func NewRelay(publisher Publisher, maxInFlight int, metrics *Metrics) *Relay {
+	if metrics == nil {
+		metrics = NewMetrics(nil)
+	}
+	return &Relay{publisher: publisher, max: int64(orDefault(maxInFlight, InFlightMaxDefault)), metrics: metrics}
+}
+
+// Hand publishes m, or drops it when the relay is full. It never blocks longer
+// than the publisher does.
+func (r *Relay) Hand(m Message) {
+	if r.inFlight.Add(1) > r.max {
+		r.inFlight.Add(-1)
+		r.metrics.overflow.Inc()
+		return
+	}
+	r.publisher.Publish(m.Subject, m.ID, m.Payload, m.Header, func(err error) {
+		r.inFlight.Add(-1)
+		r.metrics.published(err)
+	})
+}
+
+// InFlight returns how many messages the broker has not confirmed yet.
+func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }

@@ -1,0 +1,184 @@
+package outbox
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sluice-gems/sluice/events"
+)
+
+// owedRow is an event owed to a consumer.
+type owedRow struct {
+	delivery Delivery
+	lane     events.Lane
+	subject  string
+	payload  []byte
+}
+
+var owedKind = &Kind{
+	Name:    "outbox_owed",
+	Columns: []Column{{"event_id", "text"}, {"consumer", "text"}, {"lane", "text"}, {"subject", "text"}, {"payload", "json"}},
+	Steps: []Step{{"insert", `INSERT INTO outbox (event_id, consumer, lane, subject, payload)
+		SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload FROM {rows} r JOIN {won} USING (effect)
+		ON CONFLICT DO NOTHING`}},
+}
+
+// owedRows lists the outbox rows of new events: one per event and consumer.
+func owedRows(subscriptions Subscriptions, list []events.Event) ([]owedRow, error) {
+	var rows []owedRow
+	for _, event := range list {
+		consumers, ok := subscriptions[event.Type]
+		if !ok {
+			return nil, fmt.Errorf("event %s: no consumer is declared for type %s", event.ID, event.Type)
+		}
+		payload, err := event.Encode()
+		if err != nil {
+			return nil, err
+		}
+		for _, consumer := range consumers {
+			rows = append(rows, owedRow{Delivery{event.ID, consumer}, event.Lane, event.Subject(), payload})
+		}
+	}
+	return rows, nil
+}
+
+func (r owedRow) Kind() *Kind { return owedKind }
+
+func (r owedRow) AppendTo(c *Columns, _ string) {
+	c.Text(r.delivery.EventID)
+	c.Text(r.delivery.Consumer)
+	c.Text(string(r.lane))
+	c.Text(r.subject)
+	c.JSON(r.payload)
+}
+
+// doneRow ends a delivery beside another guard.
+type doneRow Delivery
+
+var deliveryColumns = []Column{{"event_id", "text"}, {"consumer", "text"}}
+
+var doneKind = &Kind{
+	Name:    "outbox_done",
+	Columns: deliveryColumns,
+	Steps: []Step{{"delete", `DELETE FROM outbox o USING {rows} r JOIN {won} USING (effect)
+		WHERE o.event_id = r.event_id AND o.consumer = r.consumer`}},
+}
+
+func (r doneRow) Kind() *Kind { return doneKind }
+
+func (r doneRow) AppendTo(c *Columns, _ string) {
+	c.Text(r.EventID)
+	c.Text(r.Consumer)
+}
+
+// Finish is the guard of a delivery that needs no other change: it ends it.
+// Finishing it again is a duplicate.
+type Finish Delivery
+
+var finishKind = &Kind{
+	Name:    "outbox_finish",
+	Columns: deliveryColumns,
+	Steps: []Step{
+		{"lock", lockDeliveries},
+		{"delete", `DELETE FROM outbox o USING {rows} r JOIN {lock} USING (event_id, consumer)
+			WHERE o.event_id = r.event_id AND o.consumer = r.consumer RETURNING r.effect`},
+	},
+	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
+}
+
+// lockDeliveries takes the rows in key order, so that two commits cannot wait
+// for each other.
+const lockDeliveries = `SELECT o.event_id, o.consumer FROM outbox o JOIN {rows} r
+	ON o.event_id = r.event_id AND o.consumer = r.consumer
+	ORDER BY o.event_id, o.consumer FOR UPDATE OF o`
+
+// Kind implements Row.
+func (f Finish) Kind() *Kind { return finishKind }
+
+// AppendTo implements Row.
+func (f Finish) AppendTo(c *Columns, effect string) { doneRow(f).AppendTo(c, effect) }
+
+// GuardKey implements GuardRow.
+func (f Finish) GuardKey() string { return Delivery(f).key() }
+
+func (d Delivery) key() string { return "delivery:" + d.EventID + "/" + d.Consumer }
+
+// Park is the guard of a delivery that waits longer than the broker should hold
+// it: the row becomes due at a time, and the sweeper publishes it then. Parking
+// a delivery that is finished is stale.
+type Park struct {
+	Delivery Delivery
+	Wait     time.Duration // from now, by PostgreSQL's clock
+	Attempts int           // failed attempts since it was last published
+	Error    string        // what the last attempt failed with, for operators
+}
+
+var parkKind = &Kind{
+	Name:    "outbox_park",
+	Columns: append(deliveryColumns[:2:2], Column{"wait_ms", "bigint"}, Column{"attempts", "integer"}, Column{"error", "text"}),
+	Steps: []Step{
+		{"lock", lockDeliveries},
+		{"update", `UPDATE outbox o SET due_at = now() + r.wait_ms * interval '1 millisecond', published_at = NULL,
+				attempts = o.attempts + r.attempts, last_error = r.error
+			FROM {rows} r JOIN {lock} USING (event_id, consumer)
+			WHERE o.event_id = r.event_id AND o.consumer = r.consumer RETURNING r.effect`},
+	},
+	Judge: `SELECT effect, 'stale' FROM {rows}`,
+}
+
+// Kind implements Row.
+func (p Park) Kind() *Kind { return parkKind }
+
+// AppendTo implements Row.
+func (p Park) AppendTo(c *Columns, effect string) {
+	doneRow(p.Delivery).AppendTo(c, effect)
+	c.Int(p.Wait.Milliseconds())
+	c.Int(int64(p.Attempts))
+	c.Text(p.Error)
+}
+
+// GuardKey implements GuardRow.
+func (p Park) GuardKey() string { return p.Delivery.key() }
+
+// DeadLetter is the guard that sets a delivery aside for an operator: the row
+// moves to dead_letters in one commit. Doing it again is a duplicate.
+type DeadLetter struct {
+	Delivery Delivery
+	Lane     events.Lane
+	Subject  string
+	Payload  []byte // as it arrived
+	Attempts int
+	Error    string
+	Stack    string // of a panic; empty otherwise
+}
+
+var deadLetterKind = &Kind{
+	Name: "outbox_dead_letter",
+	Columns: append(deliveryColumns[:2:2], Column{"lane", "text"}, Column{"subject", "text"}, Column{"payload", "bytea"},
+		Column{"attempts", "integer"}, Column{"error", "text"}, Column{"stack", "text"}),
+	Steps: []Step{
+		{"insert", `INSERT INTO dead_letters (event_id, consumer, lane, subject, payload, attempts, error, stack)
+			SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload, r.attempts, r.error, r.stack FROM {rows} r
+			ON CONFLICT DO NOTHING RETURNING event_id, consumer`},
+		{"delete", `DELETE FROM outbox o USING {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer`},
+		{"effects", `SELECT r.effect FROM {rows} r JOIN {insert} USING (event_id, consumer)`},
+	},
+	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
+}
+
+// Kind implements Row.
+func (d DeadLetter) Kind() *Kind { return deadLetterKind }
+
+// AppendTo implements Row.
+func (d DeadLetter) AppendTo(c *Columns, effect string) {
+	doneRow(d.Delivery).AppendTo(c, effect)
+	c.Text(string(d.Lane))
+	c.Text(d.Subject)
+	c.Bytes(d.Payload)
+	c.Int(int64(d.Attempts))
+	c.Text(d.Error)
+	c.Text(d.Stack)
+}
+
+// GuardKey implements GuardRow.
+func (d DeadLetter) GuardKey() string { return d.Delivery.key() }
