@@ -44,7 +44,8 @@ const (
 const applicationName = "sluice"
 
 // keepAlive finds a server that vanished without a word in half a minute
-// (15 s + 3 × 5 s), rather than the operating system's two hours.
+// (15 s + 3 × 5 s), rather than the operating system's two hours. It only asks while
+// nothing is on the way: unacknowledged covers the rest.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // Config says where the database is and how to talk to it.
@@ -166,7 +167,7 @@ func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net
 }
 
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext(ctx, network, address)
+	return (&net.Dialer{KeepAliveConfig: keepAlive, Control: limitUnacknowledged}).DialContext(ctx, network, address)
 }
 
 // logNotice writes what the server says beside its answers. A notice is routine

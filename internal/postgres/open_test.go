@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"log/slog"
+	"net"
 	"testing"
 	"time"
 
@@ -24,6 +25,19 @@ func TestOpenDoesNotNeedTheServer(t *testing.T) {
 	s.Kill()
 	s.Start()
 	require.NoError(t, postgres.Ping(t.Context(), db), "and again after a crash")
+}
+
+// Over TCP, too: the tests' own servers listen on sockets only.
+func TestServerThatIsNotThereIsUnavailable(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	db := open(t, postgres.Config{URL: "postgres://u@" + address + "/gems"})
+	err = postgres.Ping(t.Context(), db)
+	require.ErrorContains(t, err, "connection refused")
+	assert.Equal(t, postgres.Unavailable, postgres.Classify(err))
 }
 
 func TestEveryConnectionHasTheSession(t *testing.T) {

@@ -50,3 +50,22 @@ func TestServerLeftRunningIsReplaced(t *testing.T) {
 	require.NoError(t, <-ended, "a fast shutdown is in order")
 	assert.Equal(t, 1, recall(t, p.URL("")))
 }
+
+// The right to pass barred folders is the right to pass all of them: the server
+// has it only where it cannot do without.
+func TestCapabilityIsLentOnlyWhereItIsNeeded(t *testing.T) {
+	t.Parallel()
+	needed := "0000000000000000"
+	if os.Geteuid() == 0 {
+		needed = "0000000000000002" // CAP_DAC_OVERRIDE
+	}
+	open := publicDir(t, os.Geteuid())
+	require.NoError(t, os.Chmod(open, 0o711)) // as a folder made by sluice is
+	for parent, want := range map[string]string{open: "0000000000000000", t.TempDir(): needed} {
+		dir := filepath.Join(parent, "postgres")
+		start(t, devstack.PostgresConfig{DataDir: dir})
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", serverPid(t, dir)))
+		require.NoError(t, err)
+		assert.Contains(t, string(status), "CapEff:\t"+want, parent)
+	}
+}

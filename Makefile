@@ -1,0 +1,62 @@
+# Everything a person or CI does here. Variables: ARGS (of run), PKG (what test tests).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PKG ?= ./...
+ARGS ?=
+
+# The packages where goroutines meet; race runs their tests again and again.
+CONCURRENT := ./outbox/... ./consumers/... ./producers/... ./internal/...
+
+GOLANGCI := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: go postgres ## Build and run everything on this machine: make run ARGS='--help'
+	go build -o bin/sluice ./cmd/sluice
+	exec bin/sluice dev $(ARGS)
+
+.PHONY: test
+test: go-race postgres ## Run all tests with the race detector: make test PKG=./outbox
+	go test -race -timeout 20m $(PKG)
+
+.PHONY: race
+race: go-race postgres ## Run the tests of the concurrent packages three times, in random order
+	go test -race -timeout 40m -count=3 -shuffle=on $(CONCURRENT)
+
+.PHONY: lint
+lint: go ## Check formatting, go vet, golangci-lint and who imports whom (first time: 5 minutes)
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(GOLANGCI) run
+	go test -run '^(TestImportsGoDown|TestEveryPackageSaysWhatItIsFor)$$' .
+
+.PHONY: vet
+vet: go ## Only go vet
+	go vet ./...
+
+.PHONY: fmt
+fmt: go ## Format the code and its imports
+	$(GOLANGCI) fmt
+
+.PHONY: golden
+golden: go postgres ## Write the golden files anew; read the difference before you commit it
+	SLUICE_UPDATE_GOLDEN=1 go test -count=1 ./internal/postgres -run TestSchemaIsTheOneWeReviewed
+	go test -count=1 ./events -update
+
+.PHONY: clean
+clean: ## Remove what was built and the data of `make run`
+	rm -rf bin .sluice coverage.out
+
+.PHONY: go go-race postgres
+go:
+	@scripts/ensure-go.sh
+go-race:
+	@scripts/ensure-go.sh race
+postgres:
+	@scripts/ensure-postgres.sh

@@ -1,0 +1,204 @@
+package sluice_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sluice-gems/sluice"
+
+// room is a package of the house and whom it may ask.
+type room struct {
+	path string
+	why  string   // what the package is for, and so why it needs no more
+	may  []string // the packages of ours it may import; "*" is every one that production code may have
+}
+
+// rooms is the table of the layout. A new folder needs a line here, and a reason.
+var rooms = []room{
+	{"", "holds this test", nil},
+	{"economy", "the nouns: standard library only, so that every rule is a table", nil},
+	{"config", "what the operator sets, and the catalogue", []string{"economy"}},
+	{"events", "the wire contract", []string{"economy"}},
+	{"migrations", "SQL files", nil},
+	{"outbox", "makes facts durable; knows no broker", []string{"events", "economy", "internal/postgres"}},
+
+	{"internal/postgres", "the only room that knows lib/pq", []string{"migrations"}},
+	{"internal/broker", "the only room that knows NATS", []string{"events", "economy"}},
+	{"internal/books", "the tables of money: row kinds and reads", []string{"outbox", "events", "economy", "internal/postgres"}},
+	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy"}},
+	{"internal/revenuecat/simulator", "plays the provider; shares no code with the client it tests", []string{"economy"}},
+	{
+		"internal/adjustments", "binds spends to calls at the provider",
+		[]string{"internal/books", "internal/revenuecat", "outbox", "events", "economy", "internal/postgres"},
+	},
+	{
+		"internal/monitor", "reads lag and backlog; changes nothing",
+		[]string{"internal/broker", "internal/postgres", "outbox", "events", "economy", "internal/books"},
+	},
+
+	{"producers", "the contract of what writes to the outbox", producerMay},
+	{"producers/spendapi", "takes spends over HTTP", append([]string{"producers"}, producerMay...)},
+
+	{
+		"consumers", "the contract and the runner of what reads from the broker",
+		[]string{"internal/broker", "outbox", "events", "economy", "internal/books", "internal/adjustments", "internal/postgres"},
+	},
+	{"consumers/adjust", "charges", consumerMay},
+	{"consumers/fulfil", "hands over", consumerMay},
+	{"consumers/compensate", "refunds", consumerMay},
+
+	{"internal/devstack", "starts servers; knows nothing of what they are for", nil},
+	{"internal/simulation", "runs the real saga against models, in tests; nobody imports it", nil},
+	{"internal/testenv", "gives tests the real things", []string{"*"}},
+	{"cmd/sluice", "wires, and nothing else", []string{"*"}},
+}
+
+// A producer never imports the config: cmd passes it what it needs.
+var producerMay = []string{"outbox", "internal/books", "internal/revenuecat", "internal/postgres", "events", "economy"}
+
+// A consumer speaks in events, never to another consumer, never to the broker.
+var consumerMay = []string{
+	"consumers", "internal/adjustments", "internal/books", "internal/revenuecat", "outbox", "events", "economy",
+}
+
+// A foreign module that only some rooms may know. Tests of any package may.
+var foreign = []struct {
+	prefix string
+	rooms  []string
+	why    string
+}{
+	{"github.com/lib/pq", []string{"internal/postgres"}, "errors and arrays of the driver stay behind internal/postgres"},
+	{"github.com/pressly/goose", []string{"internal/postgres"}, "the schema is kept in one place"},
+	{"github.com/nats-io/", []string{"internal/broker"}, "JetStream is transport, and one room knows it"},
+	{"github.com/ThreeDotsLabs/watermill", []string{"internal/broker", "consumers", "cmd/sluice"}, "a consumer speaks events, not messages"},
+}
+
+// pkg is what `go list -json` says about a package.
+type pkg struct {
+	ImportPath   string
+	Doc          string
+	GoFiles      []string
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	TestGoFiles  []string
+	XTestGoFiles []string
+}
+
+func (p pkg) room() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+// testImports are what the package's tests import beyond the package itself.
+func (p pkg) testImports() []string { return slices.Concat(p.TestImports, p.XTestImports) }
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,GoFiles,Imports,TestImports,XTestImports,TestGoFiles,XTestGoFiles", "./...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	var found []pkg
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return found
+		}
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		found = append(found, p)
+	}
+}
+
+func TestImportsGoDown(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		at := slices.IndexFunc(rooms, func(r room) bool { return r.path == p.room() })
+		if at < 0 {
+			t.Errorf("%s is not in the table of layout_test.go: give it a line that says what it is for and whom it may import", p.room())
+			continue
+		}
+		checkOwn(t, rooms[at], p)
+		checkForeign(t, p)
+		checkTests(t, p)
+	}
+}
+
+// checkOwn holds the package's imports of ours against the table.
+func checkOwn(t *testing.T, r room, p pkg) {
+	t.Helper()
+	for _, path := range p.Imports {
+		imported, ours := strings.CutPrefix(path, module+"/")
+		if !ours {
+			continue
+		}
+		switch {
+		case imported == "internal/testenv":
+			t.Errorf("%s imports internal/testenv: only tests may", r.path)
+		case imported == "config" && r.path != "cmd/sluice" && r.path != "internal/testenv":
+			t.Errorf("%s imports config: cmd/sluice reads it and passes on what a package needs", r.path)
+		case !slices.Contains(r.may, imported) && !slices.Contains(r.may, "*"):
+			t.Errorf("%s (%s) imports %s; it may import: %s", r.path, r.why, imported, strings.Join(r.may, ", "))
+		case r.path == "internal/testenv" && strings.HasPrefix(imported, "cmd/"):
+			t.Errorf("internal/testenv imports %s: tests of the program start the program", imported)
+		}
+	}
+}
+
+// checkForeign holds its imports of others' modules against foreign.
+func checkForeign(t *testing.T, p pkg) {
+	t.Helper()
+	for _, path := range p.Imports {
+		first, _, _ := strings.Cut(path, "/")
+		if p.room() == "economy" && strings.Contains(first, ".") {
+			t.Errorf("economy imports %s: it is the standard library's only", path)
+		}
+		for _, f := range foreign {
+			if strings.HasPrefix(path, f.prefix) && !slices.Contains(f.rooms, p.room()) {
+				t.Errorf("%s imports %s; only %s may: %s", p.room(), path, strings.Join(f.rooms, " and "), f.why)
+			}
+		}
+	}
+}
+
+// checkTests: a test may import more, but what must not know each other must not
+// meet in a test either; the whole is tested in cmd/sluice.
+func checkTests(t *testing.T, p pkg) {
+	t.Helper()
+	self := p.room()
+	if self == "cmd/sluice" || self == "internal/testenv" {
+		return
+	}
+	for _, path := range p.testImports() {
+		imported := strings.TrimPrefix(path, module+"/")
+		switch {
+		case imported == self:
+		case strings.HasPrefix(self, "producers") && strings.HasPrefix(imported, "consumers"),
+			strings.HasPrefix(self, "consumers") && strings.HasPrefix(imported, "producers"):
+			t.Errorf("the tests of %s import %s: producers and consumers meet in cmd/sluice only", self, imported)
+		case strings.HasPrefix(self, "consumers/") && strings.HasPrefix(imported, "consumers/"):
+			t.Errorf("the tests of %s import %s: consumers speak in events, in tests, too", self, imported)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if len(p.GoFiles) > 0 && p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
