@@ -16,7 +16,7 @@ CREATE TABLE adjustments (
     state           text NOT NULL,
     idempotency_key text NOT NULL,
     body            text NOT NULL, -- sent byte for byte
-    leased_by       text NOT NULL, -- the process that calls
+    leased_by       text NOT NULL, -- the process that calls; empty once its attempt is on record
     last_error      text NOT NULL DEFAULT '',
     deltas          jsonb NOT NULL,
     CONSTRAINT adjustments_pkey PRIMARY KEY (id),

@@ -11,8 +11,9 @@ import (
 
 const (
 	// statementTimeout ends a commit that hangs, such as on a stopped server. The
-	// batch is then tried again on a new connection.
-	statementTimeout = 10 * time.Second
+	// batch is then tried again on a new connection. It is longer than the limit
+	// the server is given (planning), which leaves the cleaner error.
+	statementTimeout = 12 * time.Second
 	// statementsMax bounds the prepared statements of a connection: one per
 	// combination of kinds that occurred together. A few dozen are usual.
 	statementsMax = 256
@@ -20,9 +21,11 @@ const (
 
 // planning pins the plans of the committer's statements to index look-ups. All
 // of them reach rows by key; without this a plan made while a table was empty
-// scans it whole for as long as the plan is kept.
+// scans it whole for as long as the plan is kept. The time limit stands on the
+// server's side as well, since lib/pq's cancelling is only a wish: a request that
+// comes before the statement is read is lost.
 const planning = `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-	SET jit = off; SET plan_cache_mode = force_generic_plan`
+	SET jit = off; SET plan_cache_mode = force_generic_plan; SET statement_timeout = '10s'`
 
 // session is one connection of a committer with its prepared statements. It is
 // not safe for concurrent use.

@@ -25,7 +25,7 @@ type Adjustment struct {
 	Body           string // sent byte for byte at every attempt
 	Deltas         economy.Amounts
 	Attempts       int64         // calls made or under way
-	LeasedBy       string        // the process that may call
+	LeasedBy       string        // the process that may call, or called last and did not record it; empty: it did
 	LeasedFor      time.Duration // for how much longer nobody else may, when it was read
 	OpenedAt       time.Time
 	UnknownSince   time.Time // an attempt went unanswered then; zero: none did

@@ -8,24 +8,28 @@ import (
 )
 
 // Lease is the guard that adopts an open adjustment for one more attempt: nobody
-// else holds a lease on it. Otherwise it is stale.
+// else holds a lease on it, and nobody has made that attempt meanwhile. Otherwise
+// it is stale.
 type Lease struct {
 	AdjustmentID string
 	Process      string
+	Attempt      int64 // the number of the attempt it is for, one more than those made
 	For          time.Duration
 }
 
 var leaseKind = &outbox.Kind{
 	Name: "adjustment_lease",
 	Columns: []outbox.Column{
-		{Name: "id", Type: "uuid"}, {Name: "leased_by", Type: "text"}, {Name: "lease_ms", Type: "bigint"}, {Name: "change_id", Type: "uuid"},
+		{Name: "id", Type: "uuid"}, {Name: "leased_by", Type: "text"}, {Name: "attempt", Type: "bigint"}, {Name: "lease_ms", Type: "bigint"},
+		{Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = r.leased_by, leased_until = now() + r.lease_ms * interval '1 millisecond',
-				attempts = a.attempts + 1, change_id = r.change_id
+				attempts = r.attempt, change_id = r.change_id
 			FROM {rows} r JOIN {lock} USING (id)
-			WHERE a.id = r.id AND a.state = 'open' AND (a.leased_by = r.leased_by OR a.leased_until < now()) RETURNING r.effect`},
+			WHERE a.id = r.id AND a.state = 'open' AND a.attempts = r.attempt - 1
+				AND (a.leased_by IN ('', r.leased_by) OR a.leased_until < now()) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,
 }
@@ -44,6 +48,7 @@ func (l Lease) Kind() *outbox.Kind { return leaseKind }
 func (l Lease) AppendTo(c *outbox.Columns, effect string) {
 	c.Text(l.AdjustmentID)
 	c.Text(l.Process)
+	c.Int(l.Attempt)
 	c.Int(l.For.Milliseconds())
 	c.Text(effect)
 }
@@ -51,27 +56,29 @@ func (l Lease) AppendTo(c *outbox.Columns, effect string) {
 // GuardKey implements outbox.GuardRow.
 func (l Lease) GuardKey() string { return "adjustment:" + l.AdjustmentID }
 
-// Attempted is the guard that records an attempt without a definite answer and
-// gives the lease back. The adjustment stays open.
+// Attempted is the guard that records the latest attempt, which had no definite
+// answer, and gives the lease back. The adjustment stays open. A lease that was
+// never given back tells whoever takes the next one that nobody heard what came
+// of the attempt.
 type Attempted struct {
 	AdjustmentID string
-	Process      string
-	UnknownSince time.Time // the attempt went unanswered then; zero: it did not
+	Attempt      int64
+	UnknownSince time.Time // this attempt, or one before, went unanswered then; zero: none did
 	Error        string
 }
 
 var attemptedKind = &outbox.Kind{
 	Name: "adjustment_attempted",
 	Columns: []outbox.Column{
-		{Name: "id", Type: "uuid"}, {Name: "leased_by", Type: "text"}, {Name: "unknown_since", Type: "timestamptz"},
+		{Name: "id", Type: "uuid"}, {Name: "attempt", Type: "bigint"}, {Name: "unknown_since", Type: "timestamptz"},
 		{Name: "last_error", Type: "text"}, {Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
-		{Name: "update", SQL: `UPDATE adjustments a SET leased_until = now(), last_error = r.last_error, change_id = r.change_id,
+		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = '', leased_until = now(), last_error = r.last_error, change_id = r.change_id,
 				unknown_since = coalesce(a.unknown_since, r.unknown_since)
 			FROM {rows} r JOIN {lock} USING (id)
-			WHERE a.id = r.id AND a.state = 'open' AND a.leased_by = r.leased_by RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
+			WHERE a.id = r.id AND a.state = 'open' AND a.attempts = r.attempt RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
 		{Name: "mark", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
 			WHERE s.adjustment_id = u.id AND s.state = 'requested' AND s.unknown_since IS DISTINCT FROM u.unknown_since`},
 		{Name: "mark_refund", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
@@ -87,7 +94,7 @@ func (a Attempted) Kind() *outbox.Kind { return attemptedKind }
 // AppendTo implements outbox.Row.
 func (a Attempted) AppendTo(c *outbox.Columns, effect string) {
 	c.Text(a.AdjustmentID)
-	c.Text(a.Process)
+	c.Int(a.Attempt)
 	c.Time(a.UnknownSince)
 	c.Text(a.Error)
 	c.Text(effect)
@@ -97,9 +104,12 @@ func (a Attempted) AppendTo(c *outbox.Columns, effect string) {
 func (a Attempted) GuardKey() string { return "adjustment:" + a.AdjustmentID }
 
 // Settled is the guard that ends an adjustment with a definite outcome. Ending
-// it twice is stale.
+// it twice is stale. So is the word of an attempt that it was not applied once
+// another attempt has begun: that one may be applied by now, since a balance can
+// have grown between the two. That it was applied stays true whoever says so.
 type Settled struct {
 	AdjustmentID string
+	Attempt      int64
 	Outcome      economy.OutcomeKind
 	At           time.Time
 	Detail       string
@@ -108,14 +118,15 @@ type Settled struct {
 var settledKind = &outbox.Kind{
 	Name: "adjustment_settled",
 	Columns: []outbox.Column{
-		{Name: "id", Type: "uuid"}, {Name: "state", Type: "text"}, {Name: "settled_at", Type: "timestamptz"},
+		{Name: "id", Type: "uuid"}, {Name: "attempt", Type: "bigint"}, {Name: "state", Type: "text"}, {Name: "settled_at", Type: "timestamptz"},
 		{Name: "last_error", Type: "text"}, {Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET state = r.state, settled_at = r.settled_at, last_error = r.last_error,
 				unknown_since = NULL, change_id = r.change_id
-			FROM {rows} r JOIN {lock} USING (id) WHERE a.id = r.id AND a.state = 'open' RETURNING r.effect`},
+			FROM {rows} r JOIN {lock} USING (id)
+			WHERE a.id = r.id AND a.state = 'open' AND (r.state = 'applied' OR a.attempts = r.attempt) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,
 }
@@ -126,6 +137,7 @@ func (s Settled) Kind() *outbox.Kind { return settledKind }
 // AppendTo implements outbox.Row.
 func (s Settled) AppendTo(c *outbox.Columns, effect string) {
 	c.Text(s.AdjustmentID)
+	c.Int(s.Attempt)
 	c.Text(string(s.Outcome))
 	c.Time(s.At)
 	c.Text(s.Detail)

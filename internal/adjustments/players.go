@@ -6,41 +6,61 @@ import "sync"
 // once. Across processes the lease does.
 type players struct {
 	mu     sync.Mutex
-	inHand map[string]bool // true: somebody asked again meanwhile
+	inHand map[string]*hand
 }
 
-// take reports whether the player is free, and takes it. Otherwise the worker
-// who has it is told to look once more before it leaves.
-func (p *players) take(appUserID string) bool {
+// hand is one worker's hold on a player.
+type hand struct {
+	looksAgain bool // the worker looks for waiting spends once more before it leaves
+	asked      bool // somebody relies on that
+}
+
+// grip is what a worker is told who asks for a player.
+type grip int
+
+const (
+	taken    grip = iota // the player is the worker's
+	promised             // another has it and will look once more for the worker's sake
+	refused              // another has it and will not
+)
+
+// take takes the player if it is free. looksAgain promises everybody who asks
+// meanwhile another look; relies says that the worker goes away upon such a promise.
+func (p *players) take(appUserID string, looksAgain, relies bool) grip {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, taken := p.inHand[appUserID]; taken {
-		p.inHand[appUserID] = true
-		return false
+	if h, held := p.inHand[appUserID]; held {
+		if !relies || !h.looksAgain {
+			return refused
+		}
+		h.asked = true
+		return promised
 	}
 	if p.inHand == nil {
-		p.inHand = make(map[string]bool)
+		p.inHand = make(map[string]*hand)
 	}
-	p.inHand[appUserID] = false
-	return true
+	p.inHand[appUserID] = &hand{looksAgain: looksAgain}
+	return taken
 }
 
-// leave gives the player back, unless somebody asked meanwhile: then the worker
-// keeps it and looks again.
+// leave gives the player back, unless somebody relies on another look: then the
+// worker keeps it and looks.
 func (p *players) leave(appUserID string) (again bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.inHand[appUserID] {
-		p.inHand[appUserID] = false
+	if h := p.inHand[appUserID]; h.asked {
+		h.asked = false
 		return true
 	}
 	delete(p.inHand, appUserID)
 	return false
 }
 
-// abandon gives the player back whoever asked.
-func (p *players) abandon(appUserID string) {
+// abandon gives the player back and reports whether somebody relied on another look.
+func (p *players) abandon(appUserID string) (asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	asked = p.inHand[appUserID].asked
 	delete(p.inHand, appUserID)
+	return asked
 }

@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	// callPatience bounds one attempt, with everything the client does in it.
+	// callPatience bounds one attempt, with everything the client does in it. It
+	// counts from before the commit that takes the lease, since that is the latest
+	// moment known to lie before the lease's own beginning.
 	callPatience = 8 * time.Second
 	// leaseTime is how long an attempt keeps others from the same adjustment. It
-	// must outlast callPatience and the commit that follows; a killed worker's
+	// outlasts callPatience, so that two calls never overlap; a killed worker's
 	// players wait this long for another.
 	leaseTime = 10 * time.Second
 	// boundMax is how many spends one adjustment charges. More than one needs the
@@ -62,7 +64,7 @@ func (r *Retry) RetryAfter() time.Duration { return r.After }
 func (r *Retry) Unwrap() error { return r.Err }
 
 // ErrInHand says that another worker of this process has the player in hand. It
-// was told to look again before it leaves.
+// looks again before it leaves; if it fails before that, its own delivery comes back.
 var ErrInHand = errors.New("player is in hand")
 
 // Config configures a Teller.
@@ -87,23 +89,33 @@ func NewTeller(config Config) *Teller { return &Teller{Config: config} }
 
 // Charge charges the player's waiting spends, oldest first, until none waits,
 // and returns the ids of those it settled. An open adjustment that somebody left
-// behind is finished first.
+// behind is finished first. Beside an error it returns none when another worker
+// relies on this one to come back.
 //
 // Errors: ErrInHand when another worker of this process does it already; *Retry
 // when the provider gave no definite answer, another process holds the lease, or
 // the database is away. Calling it again is always safe.
 func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string, err error) {
-	if !t.players.take(appUserID) {
+	switch t.players.take(appUserID, true, true) {
+	case promised:
 		return nil, ErrInHand
+	case refused:
+		return nil, inHand(appUserID)
 	}
+	left := false
+	defer func() { // on an error, and on a panic too: the player must not stay in hand
+		if !left && t.players.abandon(appUserID) {
+			settled = nil
+		}
+	}()
 	for {
 		done, err := t.step(ctx, appUserID, t.bindWaiting)
 		if err != nil {
-			t.players.abandon(appUserID)
 			return settled, err
 		}
 		settled = append(settled, done.settled...)
 		if !done.more && !t.players.leave(appUserID) {
+			left = true
 			return settled, nil
 		}
 	}
@@ -113,8 +125,8 @@ func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string
 // refund is settled: applied, or refused for good and left to an operator.
 // Errors are those of Charge, but never ErrInHand: it asks to be called again.
 func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
-	if !t.players.take(spend.AppUserID) {
-		return &Retry{After: inHandWait, Err: fmt.Errorf("refund of %s: %w", spend.ID, ErrInHand)}
+	if t.players.take(spend.AppUserID, false, false) != taken {
+		return inHand(spend.ID)
 	}
 	defer t.players.abandon(spend.AppUserID)
 	bindRefund := func(ctx context.Context, _ []economy.Spend) (Turn, error) {
@@ -126,6 +138,11 @@ func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
 			return err
 		}
 	}
+}
+
+// inHand asks to come back to a player whom somebody works for who makes no promise.
+func inHand(what string) error {
+	return &Retry{After: inHandWait, Err: fmt.Errorf("%s: the player is in hand", what)}
 }
 
 // progress is what one step did.
@@ -150,7 +167,7 @@ func (t *Teller) step(ctx context.Context, appUserID string, bindNext func(conte
 	if err != nil || bound.Open == nil {
 		return progress{}, err
 	}
-	if err := t.attempt(ctx, bound); err != nil {
+	if err := t.attempt(ctx, bound, bound.Open.OpenedAt); err != nil {
 		return progress{}, err
 	}
 	return progress{settled: ids(bound.Spends), more: len(turn.Spends) > len(bound.Spends)}, nil
@@ -177,7 +194,7 @@ func (t *Teller) bindWaiting(ctx context.Context, waiting []economy.Spend) (Turn
 // bind commits the adjustment before anybody calls. A stale bind lost against
 // somebody else, whose work the next look will show.
 func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends []economy.Spend) (Turn, error) {
-	adjustment.LeasedBy, adjustment.OpenedAt = t.Process, t.Now()
+	adjustment.LeasedBy, adjustment.OpenedAt, adjustment.Attempts = t.Process, t.Now(), 1
 	result, err := t.Committer.Commit(ctx, outbox.Effects{
 		Guard: Bind{Adjustment: adjustment, Spends: spends, Lease: leaseTime}, Owner: adjustment.AppUserID,
 	})
@@ -196,8 +213,9 @@ func (t *Teller) adopt(ctx context.Context, turn Turn) error {
 	if open.LeasedBy != t.Process && open.LeasedFor > 0 {
 		return &Retry{After: open.LeasedFor, Err: fmt.Errorf("adjustment %s: another process has it", open.ID)}
 	}
+	leasedAt := t.Now()
 	result, err := t.Committer.Commit(ctx, outbox.Effects{
-		Guard: Lease{AdjustmentID: open.ID, Process: t.Process, For: leaseTime}, Owner: open.AppUserID,
+		Guard: Lease{AdjustmentID: open.ID, Process: t.Process, Attempt: open.Attempts + 1, For: leaseTime}, Owner: open.AppUserID,
 	})
 	if err != nil {
 		return &Retry{Err: fmt.Errorf("adopt adjustment %s: %w", open.ID, err)}
@@ -205,15 +223,20 @@ func (t *Teller) adopt(ctx context.Context, turn Turn) error {
 	if result != outbox.Applied {
 		return &Retry{After: inHandWait, Err: fmt.Errorf("adopt adjustment %s: %s", open.ID, result)}
 	}
-	return t.attempt(ctx, turn)
+	open.Attempts++
+	if open.LeasedBy != "" && open.UnknownSince.IsZero() {
+		open.UnknownSince = leasedAt // the attempt before was not recorded: it may have been made, and applied
+	}
+	return t.attempt(ctx, turn, leasedAt)
 }
 
 // attempt sends the adjustment's stored key and bytes once and commits what
-// follows from the outcome.
-func (t *Teller) attempt(ctx context.Context, turn Turn) error {
+// follows from the outcome. The lease was taken at leasedAt or later; an attempt
+// whose time is over before it begins is not sent.
+func (t *Teller) attempt(ctx context.Context, turn Turn, leasedAt time.Time) error {
 	open := turn.Open
 	started := t.Now()
-	callCtx, cancel := context.WithTimeout(ctx, callPatience)
+	callCtx, cancel := context.WithTimeout(ctx, callPatience-started.Sub(leasedAt))
 	defer cancel()
 	outcome := t.Provider.Adjust(callCtx, revenuecat.Request{
 		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body),
@@ -240,8 +263,8 @@ func (t *Teller) attempt(ctx context.Context, turn Turn) error {
 // indefinite records an attempt that decided nothing and asks for another. An
 // unknown outcome is never compensated: only the same key may be sent again.
 func (t *Teller) indefinite(ctx context.Context, open *Adjustment, outcome economy.Outcome) error {
-	attempted := Attempted{AdjustmentID: open.ID, Process: t.Process, Error: outcome.Detail}
-	if outcome.Kind == economy.Unknown {
+	attempted := Attempted{AdjustmentID: open.ID, Attempt: open.Attempts, UnknownSince: open.UnknownSince, Error: outcome.Detail}
+	if outcome.Kind == economy.Unknown && open.UnknownSince.IsZero() {
 		attempted.UnknownSince = t.Now()
 	}
 	_, err := t.Committer.Commit(ctx, outbox.Effects{Guard: attempted, Owner: open.AppUserID})
@@ -256,7 +279,7 @@ func (t *Teller) indefinite(ctx context.Context, open *Adjustment, outcome econo
 func (t *Teller) settlement(turn Turn, outcome economy.Outcome, started time.Time) outbox.Effects {
 	open, now := turn.Open, t.Now()
 	effects := outbox.Effects{
-		Guard:   Settled{AdjustmentID: open.ID, Outcome: outcome.Kind, At: now, Detail: outcome.Detail},
+		Guard:   Settled{AdjustmentID: open.ID, Attempt: open.Attempts, Outcome: outcome.Kind, At: now, Detail: outcome.Detail},
 		Rows:    books.AnsweredBalances(open.AppUserID, outcome.Balances, started),
 		Touches: []string{books.PlayerKey(open.AppUserID)},
 		Owner:   open.AppUserID,

@@ -1,0 +1,83 @@
+// Package adjust charges requested spends at the provider.
+//
+//	spend.requested.v1 → spend.charged.v1 | declined
+//
+// A message only says that a player has spends waiting. Whichever message comes
+// first has the player's spends charged in the order they were accepted, and
+// ends the deliveries of all of them; internal/adjustments has the rules.
+package adjust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/adjustments"
+	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// Teller charges a player's waiting spends; adjustments.Teller does.
+type Teller interface {
+	Charge(ctx context.Context, appUserID string) (settled []string, err error)
+}
+
+// Spends reads a spend; books.Books does.
+type Spends interface {
+	Spend(ctx context.Context, id string) (economy.Spend, error)
+}
+
+// heldWait is when to look again at a spend that an operator holds.
+const heldWait = 15 * time.Second
+
+// Consumer is the consumer adjust.
+type Consumer struct {
+	Teller Teller
+	Spends Spends
+}
+
+// Spec implements consumers.Consumer.
+func (Consumer) Spec() consumers.Spec { return Spec }
+
+// Spec is what adjust is to the rest of the system.
+var Spec = consumers.Spec{
+	Name:  adjustments.ChargeConsumer,
+	Types: []events.Type{events.SpendRequestedV1},
+	Lanes: []events.Lane{events.Live},
+}
+
+// Consume charges what waits for the event's player. The commits that settle the
+// spends end their deliveries too, so there is nothing left to commit, except
+// for a delivery that comes after its spend was settled.
+func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
+	id, err := event.SpendID()
+	if err != nil {
+		return outbox.Effects{}, err
+	}
+	settled, err := c.Teller.Charge(ctx, event.AppUserID)
+	switch {
+	case slices.Contains(settled, id):
+		return outbox.Effects{}, nil // whatever came after it has its own delivery
+	case errors.Is(err, adjustments.ErrInHand):
+		// The worker that has the player will see this spend: it was committed before
+		// the message was sent. If that worker dies, the outbox still owes this one.
+		return outbox.Effects{}, nil
+	case err != nil:
+		return outbox.Effects{}, err
+	}
+	spend, err := c.Spends.Spend(ctx, id)
+	switch {
+	case errors.Is(err, books.ErrNotFound):
+		return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s: no such spend", event.ID))
+	case err != nil:
+		return outbox.Effects{}, err
+	case spend.State == economy.Requested:
+		return outbox.Effects{}, &adjustments.Retry{After: heldWait, Err: fmt.Errorf("%s waits for an operator", spend)}
+	}
+	return outbox.Effects{Guard: outbox.Finish{EventID: event.ID, Consumer: Spec.Name}}, nil
+}

@@ -1,0 +1,68 @@
+// Package compensate gives the cost of a spend back whose item was refused.
+//
+//	spend.refunding.v1 → refunded
+//
+// The credit has a key of its own, stored before the first call: however often
+// it is retried, the player is refunded once. A refund that the provider refuses
+// for good stays visible and needs an operator.
+package compensate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/adjustments"
+	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// Teller credits a refunding spend; adjustments.Teller does.
+type Teller interface {
+	Refund(ctx context.Context, spend economy.Spend) error
+}
+
+// Spends reads a spend; books.Books does.
+type Spends interface {
+	Spend(ctx context.Context, id string) (economy.Spend, error)
+}
+
+// Consumer is the consumer compensate.
+type Consumer struct {
+	Teller Teller
+	Spends Spends
+}
+
+// Spec is what compensate is to the rest of the system.
+var Spec = consumers.Spec{
+	Name:  adjustments.RefundConsumer,
+	Types: []events.Type{events.SpendRefundingV1},
+	Lanes: []events.Lane{events.Live},
+}
+
+// Spec implements consumers.Consumer.
+func (Consumer) Spec() consumers.Spec { return Spec }
+
+// Consume refunds the spend. Items of our own inventory need no check and no
+// revoke first: they are granted only by the commit that fulfils, and this spend
+// left charged for refunding instead.
+func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
+	id, err := event.SpendID()
+	if err != nil {
+		return outbox.Effects{}, err
+	}
+	spend, err := c.Spends.Spend(ctx, id)
+	if errors.Is(err, books.ErrNotFound) {
+		return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s: no such spend", event.ID))
+	}
+	if err != nil {
+		return outbox.Effects{}, err
+	}
+	if spend.State != economy.Refunding || spend.NeedsOperator != "" {
+		return outbox.Effects{Guard: outbox.Finish{EventID: event.ID, Consumer: Spec.Name}}, nil
+	}
+	return outbox.Effects{}, c.Teller.Refund(ctx, spend)
+}

@@ -1,0 +1,208 @@
+package consumers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/broker"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// staleTriesMax is how often an event is decided anew because the row moved on
+// meanwhile. Each time somebody else made progress, so twice is rare.
+const staleTriesMax = 3
+
+// Committer commits effects; outbox.Committer does.
+type Committer interface {
+	Commit(ctx context.Context, effects outbox.Effects) (outbox.Result, error)
+}
+
+// Runner feeds one consumer: it decodes a delivery, lets the consumer work,
+// commits what it wants changed with the end of the delivery, and settles the
+// message. One log line per delivery.
+type Runner struct {
+	Consumer  Consumer
+	Committer Committer
+	Log       *slog.Logger
+	Metrics   *Metrics
+	Jitter    func() float64 // 0 to 1, spreads the waits; nil: random
+}
+
+// panicError is a panic of a consumer, kept as an error.
+type panicError struct {
+	value any
+	stack string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// errStale says that the row kept moving while we decided.
+var errStale = errors.New("the row keeps moving")
+
+// Handle is the watermill handler. It returns an error only to have the message
+// delivered again, after the wait it has set.
+func (r *Runner) Handle(msg *message.Message) error {
+	started := time.Now()
+	ctx, spec := msg.Context(), r.Consumer.Spec()
+	attempt := attempts(msg)
+	event, err := events.Decode(msg.Payload)
+	outcome := ""
+	if err == nil {
+		outcome, err = r.deliver(ctx, spec, event)
+	}
+	var nak error
+	if err != nil {
+		outcome, nak = r.fail(ctx, msg, spec, event, attempt, err)
+	}
+	took := time.Since(started)
+	r.Metrics.delivered(spec.Name, outcome, took)
+	attrs := []slog.Attr{
+		slog.String("consumer", spec.Name), slog.String("event_id", event.ID), slog.String("event_type", string(event.Type)),
+		slog.Int("attempt", attempt), slog.String("outcome", outcome), slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		level, attrs = slog.LevelWarn, append(attrs, slog.String("error", err.Error()))
+	}
+	r.Log.LogAttrs(ctx, level, "delivery", attrs...)
+	return nak
+}
+
+// deliver consumes the event and commits its effects until they are not stale.
+func (r *Runner) deliver(ctx context.Context, spec Spec, event events.Event) (string, error) {
+	delivery := outbox.Delivery{EventID: event.ID, Consumer: spec.Name}
+	for range staleTriesMax {
+		effects, err := r.consume(ctx, event)
+		if err != nil {
+			return "", err
+		}
+		if effects.Guard == nil {
+			return "done", nil
+		}
+		if _, finishing := effects.Guard.(outbox.Finish); !finishing {
+			effects.Done = append(effects.Done, delivery)
+		}
+		switch result, err := r.Committer.Commit(ctx, effects); {
+		case err != nil:
+			return "", fmt.Errorf("commit effects of %s: %w", event.ID, err)
+		case result == outbox.Applied:
+			return "applied", nil
+		case result == outbox.Duplicate:
+			return "duplicate", r.finish(ctx, delivery)
+		}
+	}
+	return "", fmt.Errorf("event %s: %w", event.ID, errStale)
+}
+
+// finish ends a delivery whose effect exists already.
+func (r *Runner) finish(ctx context.Context, delivery outbox.Delivery) error {
+	_, err := r.Committer.Commit(ctx, outbox.Effects{Guard: outbox.Finish(delivery)})
+	return err
+}
+
+func (r *Runner) consume(ctx context.Context, event events.Event) (effects outbox.Effects, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{value: value, stack: string(debug.Stack())}
+		}
+	}()
+	return r.Consumer.Consume(ctx, event)
+}
+
+// fail decides what happens to a failed delivery and makes it so. The error it
+// returns has the broker deliver the message again.
+func (r *Runner) fail(ctx context.Context, msg *message.Message, spec Spec, event events.Event, attempt int, cause error) (string, error) {
+	jitter := r.Jitter
+	if jitter == nil {
+		jitter = rand.Float64
+	}
+	decided := Decide(spec, attempt, cause, jitter())
+	delivery := outbox.Delivery{EventID: event.ID, Consumer: spec.Name}
+	switch {
+	case decided.Dead:
+		return r.settle(ctx, msg, cause, "dead_letter", deadLetter(msg, delivery, event, attempt, cause))
+	case decided.Park:
+		return r.settle(ctx, msg, cause, "parked", outbox.Park{Delivery: delivery, Wait: decided.After, Attempts: deliveries(msg), Error: cause.Error()})
+	default:
+		broker.NakAfter(msg, decided.After)
+		return "retry", cause
+	}
+}
+
+// settle commits what becomes of a failed delivery instead of another attempt.
+func (r *Runner) settle(ctx context.Context, msg *message.Message, cause error, outcome string, guard outbox.GuardRow) (string, error) {
+	if _, err := r.Committer.Commit(ctx, outbox.Effects{Guard: guard}); err != nil {
+		broker.NakAfter(msg, parkAbove)
+		return "retry", errors.Join(cause, err)
+	}
+	return outcome, nil
+}
+
+func deadLetter(msg *message.Message, delivery outbox.Delivery, event events.Event, attempt int, cause error) outbox.DeadLetter {
+	letter := outbox.DeadLetter{
+		Delivery: delivery, Lane: event.Lane, Payload: msg.Payload, Attempts: attempt, Error: cause.Error(),
+	}
+	if event.ID == "" { // not even an event: the broker's id names it
+		letter.Delivery.EventID = msg.UUID
+	} else {
+		letter.Subject = event.Subject()
+	}
+	var panicked *panicError
+	if errors.As(cause, &panicked) {
+		letter.Stack = panicked.stack
+	}
+	return letter
+}
+
+// attempts counts this delivery's attempts: the broker's count since the last
+// publish, and those before, which the outbox kept.
+func attempts(msg *message.Message) int {
+	before, err := strconv.Atoi(msg.Metadata.Get(outbox.HeaderAttempts))
+	if err != nil {
+		before = 0
+	}
+	return before + deliveries(msg)
+}
+
+// deliveries counts this delivery's attempts since the message was last published.
+func deliveries(msg *message.Message) int { return max(1, broker.Deliveries(msg)) }
+
+// NewRouter returns a watermill router that runs the runners, each with one
+// subscriber per lane. Cancelling the context it runs under stops the intake and
+// lets what is in hand finish.
+func NewRouter(log *slog.Logger, runners []*Runner, subscriber func(Spec, events.Lane) (message.Subscriber, string, error)) (*message.Router, error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: drainPatience}, quietly(log))
+	if err != nil {
+		return nil, fmt.Errorf("router: %w", err)
+	}
+	for _, runner := range runners {
+		spec := runner.Consumer.Spec()
+		for _, lane := range spec.Lanes {
+			sub, topic, err := subscriber(spec, lane)
+			if err != nil {
+				return nil, fmt.Errorf("subscribe %s on %s: %w", spec.Name, lane, err)
+			}
+			router.AddConsumerHandler(spec.Name+"/"+string(lane), topic, sub, runner.Handle)
+		}
+	}
+	return router, nil
+}
+
+// drainPatience is how long a stop waits for what is in hand: an adjustment's
+// attempt and the commit after it fit.
+const drainPatience = 15 * time.Second
+
+// quietly has watermill log its own comings and goings as debug.
+func quietly(log *slog.Logger) watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+}
