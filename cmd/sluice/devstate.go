@@ -1,0 +1,89 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sluice-gems/sluice/config"
+)
+
+// devState is what `sluice dev` made up and where its parts listen. It is kept
+// in the data folder, so that tokens stay valid over a restart and the other
+// subcommands find a running `sluice dev` without any setting.
+type devState struct {
+	SessionSecret string `json:"session_secret"`
+	RevenueCatKey string `json:"revenuecat_secret_key"`
+	DatabaseURL   string `json:"database_url"`
+	NATSURL       string `json:"nats_url"`
+}
+
+func devStatePath(dataDir string) string { return filepath.Join(dataDir, "dev.json") }
+
+// readDevState returns what an earlier run kept; the zero state when there is none.
+func readDevState(dataDir string) (devState, error) {
+	raw, err := os.ReadFile(devStatePath(dataDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return devState{}, nil
+	}
+	if err != nil {
+		return devState{}, err
+	}
+	var state devState
+	if err := json.Unmarshal(raw, &state); err != nil {
+		return devState{}, fmt.Errorf("%s: %w; delete it to have new secrets made", devStatePath(dataDir), err)
+	}
+	return state, nil
+}
+
+// write keeps the state, readable by its owner only. A crash in between leaves
+// the old state.
+func (s devState) write(dataDir string) error {
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	temporary := devStatePath(dataDir) + ".new"
+	if err := os.WriteFile(temporary, append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, devStatePath(dataDir))
+}
+
+// fillSecrets makes up what is neither set nor kept.
+func (s *devState) fillSecrets() {
+	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey} {
+		if *secret == "" {
+			*secret = rand.Text() + rand.Text()
+		}
+	}
+}
+
+// lend gives the settings that are unset what the state knows.
+func (s devState) lend(cfg *config.Config) {
+	if !cfg.Session.Secret.IsSet() && s.SessionSecret != "" {
+		cfg.Session.Secret = config.NewSecret(s.SessionSecret)
+	}
+	if !cfg.Database.URL.IsSet() && s.DatabaseURL != "" {
+		cfg.Database.URL = config.NewURL(s.DatabaseURL)
+	}
+	if !cfg.NATS.URL.IsSet() && s.NATSURL != "" {
+		cfg.NATS.URL = config.NewURL(s.NATSURL)
+	}
+}
+
+// loadOperatorConfig is loadConfig for commands that look at a running system:
+// what is not set comes from the `sluice dev` of the same data folder, if any.
+func loadOperatorConfig(role config.Role) (config.Config, error) {
+	cfg, err := config.LoadEnviron(os.Environ(), os.ReadFile)
+	state, stateErr := readDevState(cfg.DataDir)
+	state.lend(&cfg)
+	if err := errors.Join(err, stateErr, cfg.Validate(role)); err != nil {
+		return config.Config{}, exitError{fmt.Errorf("settings:\n%w", err), exitBadUsage}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/postgres"
+)
+
+// spendCommand groups what looks at spends.
+type spendCommand struct {
+	Show spendShowCommand `cmd:"" help:"Show everything that is known of a spend, or the spends that need somebody."`
+}
+
+// spendShowCommand tells a spend's story.
+type spendShowCommand struct {
+	ID        string `arg:"" optional:"" help:"The spend's id."`
+	Attention bool   `help:"List the spends of unknown outcome, marked for an operator, or held."`
+	JSON      bool   `help:"Print JSON." name:"json"`
+}
+
+// attentionMax bounds the list; the metric sluice_spends_attention counts all.
+const attentionMax = 1000
+
+// Run prints the story or the list.
+func (c spendShowCommand) Run(ctx context.Context, io stdio) error {
+	if (c.ID == "") == !c.Attention {
+		return exitError{errors.New("name a spend's id, or use --attention for a list"), exitBadUsage}
+	}
+	cfg, err := loadOperatorConfig(config.RoleMigrate)
+	if err != nil {
+		return err
+	}
+	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.Database.URL.Reveal()})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if c.Attention {
+		list, err := books.New(db).Attention(ctx, attentionMax)
+		if err != nil {
+			return err
+		}
+		return printAttention(io, list, c.JSON)
+	}
+	story, err := books.New(db).Story(ctx, c.ID)
+	if errors.Is(err, books.ErrNotFound) {
+		return fmt.Errorf("no spend has the id %q", c.ID)
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(io, storyJSON(story))
+	}
+	return printStory(io, story)
+}
+
+func printJSON(io stdio, value any) error {
+	encoder := json.NewEncoder(io.Out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// spendJSON is a spend with its marks, for operators.
+func spendJSON(s economy.Spend) map[string]any {
+	out := map[string]any{
+		"id": s.ID, "app_user_id": s.AppUserID, "state": s.State, "item": s.Item, "quantity": s.Quantity, "cost": s.Cost,
+		"catalog_version": s.CatalogVersion, "accepted_at": s.AcceptedAt.UTC(),
+	}
+	for name, value := range map[string]string{"reason": string(s.Reason), "needs_operator": s.NeedsOperator, "adjustment_id": s.AdjustmentID} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	for name, at := range map[string]time.Time{"charged_at": s.ChargedAt, "finished_at": s.FinishedAt, "unknown_since": s.UnknownSince} {
+		if !at.IsZero() {
+			out[name] = at.UTC()
+		}
+	}
+	if s.Held {
+		out["held"] = true
+	}
+	return out
+}
+
+func storyJSON(story books.Story) map[string]any {
+	return map[string]any{
+		"spend": spendJSON(story.Spend), "adjustments": story.Adjustments, "ledger": story.Entries,
+		"owed": story.Owed, "dead_letters": story.DeadLetters,
+	}
+}
+
+func printStory(io stdio, story books.Story) error {
+	s := story.Spend
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
+	line := func(at time.Time, format string, args ...any) {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", at.UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprintf(format, args...))
+	}
+	_, _ = fmt.Fprintf(w, "spend %s\t%s %s\nplayer\t%s\nitem\t%d x %s for %s (catalogue version %d)\n",
+		s.ID, s.State, s.Reason, s.AppUserID, s.Quantity, s.Item, s.Cost, s.CatalogVersion)
+	if s.NeedsOperator != "" {
+		_, _ = fmt.Fprintf(w, "needs operator\t%s\n", s.NeedsOperator)
+	}
+	_, _ = fmt.Fprintln(w)
+	line(s.AcceptedAt, "accepted")
+	for _, a := range story.Adjustments {
+		line(a.OpenedAt, "%s bound: %s under key %s", a.Purpose, a.Deltas, a.IdempotencyKey)
+		if a.UnknownSince != nil {
+			line(*a.UnknownSince, "%s went unanswered, outcome unknown since", a.Purpose)
+		}
+		if a.SettledAt != nil {
+			line(*a.SettledAt, "%s %s after %d attempts %s", a.Purpose, a.State, a.Attempts, a.LastError)
+		} else {
+			line(time.Now(), "%s still open after %d attempts: %s", a.Purpose, a.Attempts, a.LastError)
+		}
+	}
+	for _, e := range story.Entries {
+		line(e.EnteredAt, "ledger: %s %d %s from %s to %s", e.Kind, e.Amount, e.Currency, e.Debit, e.Credit)
+	}
+	for _, d := range story.Owed {
+		line(d.At, "owed to %s: %s, %d attempts before %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
+	}
+	for _, d := range story.DeadLetters {
+		line(d.At, "DEAD LETTER of %s: %s after %d attempts: %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
+	}
+	if s.State.Final() {
+		line(s.FinishedAt, "%s", s.State)
+	}
+	return w.Flush()
+}
+
+func printAttention(io stdio, list []economy.Spend, asJSON bool) error {
+	if asJSON {
+		spends := make([]map[string]any, len(list))
+		for i, spend := range list {
+			spends[i] = spendJSON(spend)
+		}
+		return printJSON(io, map[string]any{"spends": spends})
+	}
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "SPEND\tSTATE\tCOST\tACCEPTED\tWHY")
+	for _, s := range list {
+		why := s.NeedsOperator
+		switch {
+		case why != "":
+		case s.Held:
+			why = "held by an operator"
+		default:
+			why = "outcome unknown since " + s.UnknownSince.UTC().Format(time.RFC3339)
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, s.Cost, s.AcceptedAt.UTC().Format(time.RFC3339), why)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/producers/spendapi"
+)
+
+// tokenCommand prints a session token, as the game's login would issue it.
+type tokenCommand struct {
+	Player string        `help:"The player's App User ID." required:""`
+	TTL    time.Duration `help:"How long it is valid." default:"1h" name:"ttl"`
+}
+
+// Run prints only the token.
+func (c tokenCommand) Run(_ context.Context, io stdio) error {
+	cfg, err := loadOperatorConfig(config.RoleSimulate)
+	if err != nil {
+		return err
+	}
+	if !cfg.Session.Secret.IsSet() {
+		return exitError{errors.New("no session secret: set SLUICE_SESSION_SECRET, or start sluice dev once, which makes one"), exitBadUsage}
+	}
+	if c.TTL <= 0 {
+		return exitError{errors.New("--ttl must be more than zero, such as 1h"), exitBadUsage}
+	}
+	token, err := signSession(cfg.Session, c.Player, c.TTL)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(io.Out, token)
+	return err
+}
+
+func signSession(session config.Session, player string, ttl time.Duration) (string, error) {
+	return spendapi.SignSession([]byte(session.Secret.Reveal()), player, ttl, time.Now(), session.Audience, session.Issuer)
+}
