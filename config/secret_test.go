@@ -70,8 +70,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		}
 	}
 	for what, value := range values {
-		for how, print := range printers {
-			text := strings.ToLower(print(value))
+		for how, show := range printers {
+			text := strings.ToLower(show(value))
 			// In hex too, as %x writes it.
 			if strings.Contains(text, hunter2) || strings.Contains(text, "68756e74657232") {
 				t.Errorf("%s of %s prints the secret: %s", how, what, text)

@@ -31,7 +31,7 @@ var table = []Variable{
 	{Name: "SLUICE_HTTP_ADDR", Key: "http.addr", Example: "127.0.0.1:8080",
 		Doc:   "address to listen on, host:port; an empty host is every interface",
 		field: func(c *Config) any { return &c.HTTP.Addr }},
-	{Name: "SLUICE_DATABASE_URL", Key: "database.url", Secret: true,
+	{Name: "SLUICE_DATABASE_URL", Key: "database.url", Secret: true, //nolint:gosec // G101: the example's password is the word PASSWORD
 		Example: "postgres://sluice:PASSWORD@localhost:5432/sluice?sslmode=require",
 		Doc:     "PostgreSQL, the truth",
 		field:   func(c *Config) any { return &c.Database.URL }},

@@ -86,7 +86,7 @@ func newLine(t *testing.T, consume func(int, events.Event) (outbox.Effects, erro
 		return sub, durable.Name(), err
 	})
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan struct{})
 	go func() { _ = router.Run(ctx); close(ended) }()
 	stop := sync.OnceFunc(func() { cancel(); <-ended })
@@ -131,6 +131,7 @@ func finish(event events.Event) outbox.Effects {
 }
 
 func decline(t *testing.T, l *line, event events.Event) outbox.Effects {
+	t.Helper()
 	id, err := event.SpendID()
 	require.NoError(t, err)
 	spend, err := books.New(l.db).Spend(t.Context(), id)

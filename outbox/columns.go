@@ -40,14 +40,14 @@ func (c *Columns) Text(s string) { appendQuoted(c.column(), s) }
 func (c *Columns) JSON(raw []byte) { appendQuoted(c.column(), raw) }
 
 func appendQuoted[T string | []byte](literal *[]byte, s T) {
-	out := append(*literal, '"')
+	*literal = append(*literal, '"')
 	for i := range len(s) {
 		if s[i] == '"' || s[i] == '\\' {
-			out = append(out, '\\')
+			*literal = append(*literal, '\\')
 		}
-		out = append(out, s[i])
+		*literal = append(*literal, s[i])
 	}
-	*literal = append(out, '"')
+	*literal = append(*literal, '"')
 }
 
 // TextOrNull appends a string, or NULL when it is empty.
@@ -62,9 +62,9 @@ func (c *Columns) TextOrNull(s string) {
 // Bytes appends raw bytes, as bytea in hex.
 func (c *Columns) Bytes(raw []byte) {
 	literal := c.column()
-	out := append(*literal, `"\\x`...)
-	out = hex.AppendEncode(out, raw)
-	*literal = append(out, '"')
+	*literal = append(*literal, `"\\x`...)
+	*literal = hex.AppendEncode(*literal, raw)
+	*literal = append(*literal, '"')
 }
 
 // Int appends an integer.
@@ -86,9 +86,9 @@ func (c *Columns) Time(t time.Time) {
 		return
 	}
 	literal := c.column()
-	out := append(*literal, '"')
-	out = t.UTC().AppendFormat(out, time.RFC3339Nano)
-	*literal = append(out, '"')
+	*literal = append(*literal, '"')
+	*literal = t.UTC().AppendFormat(*literal, time.RFC3339Nano)
+	*literal = append(*literal, '"')
 }
 
 func (c *Columns) null() {

@@ -44,7 +44,7 @@ func TestSameKeyTwiceInOneBatchIsAcceptedOnce(t *testing.T) {
 	require.Eventually(t, func() bool { return c.Depth() == 3 }, 5*time.Second, time.Millisecond)
 	release()
 	results := wait()
-	require.Equal(t, 1, len(slices.DeleteFunc(results, func(v verdict) bool { return v.result != outbox.Applied })))
+	require.Len(t, slices.DeleteFunc(results, func(v verdict) bool { return v.result != outbox.Applied }), 1)
 	require.Equal(t, 1, count(t, db, "SELECT count(*) FROM outbox WHERE event_id LIKE '%.requested' AND payload->>'subject' = 'p'"))
 }
 

@@ -89,7 +89,7 @@ func commitAll(t *testing.T, c *outbox.Committer, all []outbox.Effects) func() [
 	for i, effects := range all {
 		done[i] = make(chan verdict, 1)
 		go func() {
-			result, err := c.Commit(context.Background(), effects)
+			result, err := c.Commit(context.WithoutCancel(t.Context()), effects)
 			done[i] <- verdict{result, err}
 		}()
 	}

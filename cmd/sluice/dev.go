@@ -111,7 +111,7 @@ func (s *devStack) startPostgres(ctx context.Context) error {
 		}
 		s.stops = append(s.stops, func() {
 			if err := server.Stop(context.Background()); err != nil {
-				s.log.Error("stop postgres", "error", err)
+				s.log.ErrorContext(context.WithoutCancel(ctx), "stop postgres", "error", err)
 			}
 		})
 		s.config.Database.URL = config.NewURL(server.URL(""))
@@ -177,7 +177,12 @@ func (s *devStack) run(ctx context.Context, io stdio) error {
 		simCtx, stopSim := context.WithCancel(context.WithoutCancel(ctx))
 		simDone := make(chan error, 1)
 		go func() { simDone <- listen(simCtx, s.simAt, s.sim, s.log, listener{}) }()
-		defer func() { stopSim(); <-simDone }()
+		defer func() {
+			stopSim()
+			if err := <-simDone; err != nil {
+				s.log.ErrorContext(simCtx, "simulator", "error", err)
+			}
+		}()
 		group.Go(func() error {
 			select {
 			case err := <-simDone:

@@ -24,18 +24,7 @@ func newProviderMetrics(registry prometheus.Registerer) *providerMetrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"op"}),
 	}
-	for _, collector := range []prometheus.Collector{m.calls, m.seconds} {
-		if err := registry.Register(collector); err != nil { // serve and work of one process share them
-			if existing, ok := err.(prometheus.AlreadyRegisteredError); ok {
-				if calls, ok := existing.ExistingCollector.(*prometheus.CounterVec); ok {
-					m.calls = calls
-				}
-				if seconds, ok := existing.ExistingCollector.(*prometheus.HistogramVec); ok {
-					m.seconds = seconds
-				}
-			}
-		}
-	}
+	registry.MustRegister(m.calls, m.seconds)
 	return m
 }
 

@@ -30,11 +30,12 @@ type process struct {
 	db       *sqlx.DB
 	conn     *broker.Conn
 
-	outboxMetrics *outbox.Metrics
-	committer     *outbox.Committer
-	books         *books.Books
-	catalogs      *books.Catalogs
-	monitor       monitor.Collector
+	outboxMetrics   *outbox.Metrics
+	providerMetrics *providerMetrics
+	committer       *outbox.Committer
+	books           *books.Books
+	catalogs        *books.Catalogs
+	monitor         monitor.Collector
 }
 
 const (
@@ -81,7 +82,7 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	if err := p.conn.Reconcile(reconcileCtx, durables(specs)); err != nil {
 		log.WarnContext(ctx, "broker is not ready; what is accepted waits in the outbox", "error", err)
 	}
-	p.outboxMetrics = outbox.NewMetrics(p.registry)
+	p.outboxMetrics, p.providerMetrics = outbox.NewMetrics(p.registry), newProviderMetrics(p.registry)
 	p.committer = outbox.NewCommitter(outbox.CommitterConfig{
 		DB: p.db, Subscriptions: consumers.Subscriptions(specs), Log: log, Metrics: p.outboxMetrics,
 		Relay: outbox.NewRelay(p.conn, 0, p.outboxMetrics), Announcer: p.conn,
@@ -117,7 +118,7 @@ func (p *process) close() {
 func (p *process) provider() (*revenuecat.Client, error) {
 	return revenuecat.New(revenuecat.Config{
 		BaseURL: p.config.RevenueCat.URL.Reveal(), ProjectID: p.config.RevenueCat.ProjectID,
-		SecretKey: p.config.RevenueCat.SecretKey.Reveal, Log: p.log, Observe: newProviderMetrics(p.registry).observe,
+		SecretKey: p.config.RevenueCat.SecretKey.Reveal, Log: p.log, Observe: p.providerMetrics.observe,
 	})
 }
 

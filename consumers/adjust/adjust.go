@@ -61,14 +61,16 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 	}
 	settled, err := c.Teller.Charge(ctx, event.AppUserID)
 	switch {
-	case slices.Contains(settled, id):
-		return outbox.Effects{}, nil // whatever came after it has its own delivery
 	case errors.Is(err, adjustments.ErrInHand):
 		// The worker that has the player will see this spend: it was committed before
 		// the message was sent. If that worker dies, the outbox still owes this one.
 		return outbox.Effects{}, nil
 	case err != nil:
+		// Also when this spend is settled and a later one is not: the later one's
+		// delivery may have gone away because this worker had the player in hand.
 		return outbox.Effects{}, err
+	case slices.Contains(settled, id):
+		return outbox.Effects{}, nil
 	}
 	spend, err := c.Spends.Spend(ctx, id)
 	switch {

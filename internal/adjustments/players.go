@@ -56,11 +56,10 @@ func (p *players) leave(appUserID string) (again bool) {
 	return false
 }
 
-// abandon gives the player back and reports whether somebody relied on another look.
-func (p *players) abandon(appUserID string) (asked bool) {
+// abandon gives the player back whoever relies on another look: the delivery of a
+// worker that fails comes back and looks then.
+func (p *players) abandon(appUserID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	asked = p.inHand[appUserID].asked
 	delete(p.inHand, appUserID)
-	return asked
 }

@@ -89,8 +89,8 @@ func NewTeller(config Config) *Teller { return &Teller{Config: config} }
 
 // Charge charges the player's waiting spends, oldest first, until none waits,
 // and returns the ids of those it settled. An open adjustment that somebody left
-// behind is finished first. Beside an error it returns none when another worker
-// relies on this one to come back.
+// behind is finished first. After an error the caller must call again, even if
+// all it came for is settled: others may have gone away relying on this one.
 //
 // Errors: ErrInHand when another worker of this process does it already; *Retry
 // when the provider gave no definite answer, another process holds the lease, or
@@ -101,11 +101,12 @@ func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string
 		return nil, ErrInHand
 	case refused:
 		return nil, inHand(appUserID)
+	case taken:
 	}
 	left := false
-	defer func() { // on an error, and on a panic too: the player must not stay in hand
-		if !left && t.players.abandon(appUserID) {
-			settled = nil
+	defer func() {
+		if !left { // an error, or a panic: the player must not stay in hand
+			t.players.abandon(appUserID)
 		}
 	}()
 	for {

@@ -17,6 +17,7 @@ func classify(a answer, deltas economy.Amounts) economy.Outcome {
 		outcome.Balances = touched(a, deltas)
 	case economy.Temporary, economy.Unknown:
 		outcome.RetryAfter = a.wait
+	case economy.Insufficient, economy.Refused: // said all there is
 	}
 	return outcome
 }

@@ -58,7 +58,7 @@ func (s *Simulator) createCustomer(r *http.Request, luck roll) reply {
 	}
 	at := s.timestamp()
 	if err := s.write(entry{Set: &setEntry{Customer: id, At: at}}); err != nil {
-		s.log.Error("customer not created", "error", err)
+		s.log.ErrorContext(r.Context(), "customer not created", "error", err)
 		return serverError(http.StatusInternalServerError)
 	}
 	return reply{status: http.StatusCreated, body: s.customerBody(id, at, at)}
