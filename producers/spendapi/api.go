@@ -1,0 +1,148 @@
+package spendapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+)
+
+// Config configures an API. What is not marked optional is required.
+type Config struct {
+	Committer Committer
+	Books     Books
+	Provider  Provider
+	Sessions  Sessions
+	// Catalog returns the current version, stored, so that its Version is not 0. It
+	// is asked at every request and must be quick; a catalogue is never changed in
+	// place.
+	Catalog    func() economy.Catalog
+	PlayerRate float64 // requests a second of one player, all routes together, with bursts of five seconds of it; 0: no limit
+	WaitersMax int     // requests that may wait at once; 0: WaitersMaxDefault
+
+	Now     func() time.Time      // optional: time.Now
+	NewID   func() string         // optional: a new UUIDv7
+	Log     *slog.Logger          // optional: nothing is logged
+	Metrics prometheus.Registerer // optional: registered nowhere
+}
+
+// API is the player's side of the HTTP API. It is safe for concurrent use.
+type API struct {
+	committer Committer
+	books     Books
+	sessions  Sessions
+	catalog   func() economy.Catalog
+	limiter   *playerLimiter
+	pressure  pressure
+	waiters   *Waiters
+	wallets   *wallets
+	now       func() time.Time
+	newID     func() string
+	log       *slog.Logger
+	metrics   *metrics
+}
+
+// New checks the configuration, all of it at once, and starts the goroutine that
+// reads for waiting requests. Close ends it.
+func New(c Config) (*API, error) {
+	var problems []error
+	for _, need := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Committer", c.Committer == nil}, {"Books", c.Books == nil}, {"Provider", c.Provider == nil},
+		{"Sessions", c.Sessions == nil}, {"Catalog", c.Catalog == nil},
+	} {
+		if need.missing {
+			problems = append(problems, fmt.Errorf("%s is missing", need.name))
+		}
+	}
+	if c.PlayerRate < 0 || c.WaitersMax < 0 {
+		problems = append(problems, errors.New("PlayerRate and WaitersMax must not be negative"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("spendapi: %w", err)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &API{
+		committer: c.Committer, books: c.Books, sessions: c.Sessions, catalog: c.Catalog,
+		limiter: newPlayerLimiter(c.PlayerRate), now: c.Now, newID: c.NewID, log: c.Log,
+		waiters: NewWaiters(c.Books, c.WaitersMax, c.Log),
+		wallets: newWallets(c.Provider, c.Books, c.Now, c.Log),
+	}
+	var err error
+	if a.metrics, err = newMetrics(c.Metrics, a.waiters.Waiting); err != nil {
+		a.waiters.Close()
+		return nil, fmt.Errorf("spendapi: %w", err)
+	}
+	return a, nil
+}
+
+// handler answers a request, or returns the problem to answer with.
+type handler func(x *exchange, r *http.Request) *problem
+
+// Routes registers the API's routes on mux, and at "/" a problem for whatever has
+// no route.
+func (a *API) Routes(mux *http.ServeMux) {
+	route := func(method, path string, h handler) {
+		mux.Handle(method+" "+path, answering(h))
+		allow := method
+		if method == http.MethodGet {
+			allow = "GET, HEAD"
+		}
+		mux.Handle(path, answering(notAllowed(allow)))
+	}
+	route(http.MethodPost, "/spend", a.spendCounted)
+	route(http.MethodGet, "/spends/{id}", a.getSpend)
+	route(http.MethodGet, "/wallet", a.getWallet)
+	route(http.MethodGet, "/inventory", a.getInventory)
+	mux.Handle("/", answering(a.notFound))
+}
+
+// Handler returns the routes on a mux of their own, wrapped by Wrap. A process
+// that has more endpoints uses Routes and Wrap on its own mux.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	a.Routes(mux)
+	return a.Wrap(mux)
+}
+
+func answering(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchangeOf(w)
+		if p := h(x, r); p != nil {
+			x.problem(p)
+		}
+	})
+}
+
+// Notify wakes the requests that wait for the notice's spend. It never blocks;
+// the process calls it with every notice the broker brings.
+func (a *API) Notify(n events.Notice) { a.waiters.Notify(n) }
+
+// Drain answers 202 to every request that waits for an outcome, and from now on
+// waits no more. Spends are still accepted. Call it before http.Server.Shutdown,
+// which would wait for them. A second call does nothing.
+func (a *API) Drain() { a.waiters.Drain() }
+
+// Close drains, and ends all goroutines. Call it when no request is under way. A
+// second call does nothing.
+func (a *API) Close() {
+	a.waiters.Close()
+	a.wallets.close()
+}

@@ -1,0 +1,51 @@
+package spendapi
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts requests and spends.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	spends   *prometheus.CounterVec
+}
+
+// newMetrics registers the metrics with registry; nil registers them nowhere.
+// waiting returns how many requests wait for an outcome.
+func newMetrics(registry prometheus.Registerer, waiting func() int) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_http_requests_total", Help: "Requests by route and status; 499 is a client that hung up.",
+		}, []string{"route", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sluice_http_request_duration_seconds", Help: "Time from the header's arrival to the end of the answer, with waiting for the outcome.",
+			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
+		}, []string{"route"}),
+		spends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_spends_total", Help: "Answers to POST /spend by outcome: fulfilled, working, client_gone, or the type of the problem.",
+		}, []string{"outcome"}),
+	}
+	waiters := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sluice_spend_waiters", Help: "Requests that wait for the outcome of their spend.",
+	}, func() float64 { return float64(waiting()) })
+	if registry == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.spends, waiters} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) request(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+func (m *metrics) spend(outcome string) { m.spends.WithLabelValues(outcome).Inc() }

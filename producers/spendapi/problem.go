@@ -1,0 +1,128 @@
+package spendapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/postgres"
+)
+
+// problem is one occurrence of a ProblemType: what a handler returns instead of
+// an answer.
+type problem struct {
+	kind       *ProblemType
+	detail     string         // what happened here and what to do about it
+	spend      *economy.Spend // the spend it is about; nil: there is none
+	retryAfter time.Duration  // 0: no header
+	cause      error          // for the log only; nil: the problem says it all
+}
+
+func problemf(kind *ProblemType, format string, args ...any) *problem {
+	return &problem{kind: kind, detail: fmt.Sprintf(format, args...)}
+}
+
+// retryUnavailable is when to come back after a 503. A restart of PostgreSQL
+// takes a few seconds, and a repeated key makes coming early harmless.
+const retryUnavailable = 2 * time.Second
+
+// errGone says that the client hung up, so nobody reads an answer.
+var errGone = errors.New("client is gone")
+
+// failed turns an error of the database into a problem: 503 when it could not be
+// reached or did not answer in time, 500 otherwise. ctx is the request's.
+func failed(ctx context.Context, err error) *problem {
+	switch class := postgres.Classify(err); {
+	case ctx.Err() != nil:
+		return &problem{cause: errGone}
+	case class == postgres.Unavailable, class == postgres.Canceled, class == postgres.Deadlock:
+		return unavailable(err)
+	}
+	return internal(err)
+}
+
+func unavailable(cause error) *problem {
+	return &problem{
+		kind: Unavailable, retryAfter: retryUnavailable, cause: cause,
+		detail: "The database cannot be reached. Send the same request again: a spend with the same idempotency key is never charged twice.",
+	}
+}
+
+func internal(cause error) *problem {
+	return &problem{
+		kind: Internal, cause: cause,
+		detail: "This is a mistake of the service. Send the same request again: a spend with the same idempotency key is never charged twice.",
+	}
+}
+
+// appendProblem appends the problem's JSON form.
+func appendProblem(out []byte, p *problem) []byte {
+	out = append(out, `{"type":"`+ProblemBase...)
+	out = append(out, p.kind.Slug...)
+	out = append(out, `","title":`...)
+	out = appendString(out, p.kind.Title)
+	out = append(out, `,"status":`...)
+	out = strconv.AppendInt(out, int64(p.kind.Status), 10)
+	out = append(out, `,"detail":`...)
+	out = appendString(out, p.detail)
+	if p.spend != nil {
+		out = append(out, `,"instance":"/spends/`...)
+		out = append(out, p.spend.ID...)
+		out = append(out, '"')
+	}
+	out = append(out, `,"error":`...)
+	out = appendString(out, p.kind.Short)
+	if p.spend != nil {
+		out = append(out, `,"spend":`...)
+		out = appendSpend(out, *p.spend)
+	}
+	return append(out, '}')
+}
+
+// problem answers with p, or with nothing when the client is gone.
+func (x *exchange) problem(p *problem) {
+	x.cause = p.cause
+	if errors.Is(p.cause, errGone) {
+		x.gone()
+		return
+	}
+	x.outcome = p.kind.Slug
+	if p.spend != nil {
+		x.spendID = p.spend.ID
+	}
+	if p.retryAfter > 0 {
+		x.Header().Set("Retry-After", seconds(p.retryAfter))
+	}
+	buffer := takeBuffer()
+	defer buffer.give()
+	buffer.b = appendProblem(buffer.b, p)
+	x.send(p.kind.Status, typeProblem, buffer.b)
+}
+
+// seconds formats a wait for Retry-After: whole seconds, rounded up.
+func seconds(wait time.Duration) string {
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
+}
+
+var (
+	typeProblem = []string{"application/problem+json"}
+	typeJSON    = []string{"application/json"}
+	noStore     = []string{"no-store"}
+)
+
+// notFound answers whatever has no route.
+func (a *API) notFound(*exchange, *http.Request) *problem {
+	return problemf(NotFound, "There is nothing at this address.")
+}
+
+// notAllowed answers a method that the resource does not have.
+func notAllowed(allow string) handler {
+	return func(x *exchange, _ *http.Request) *problem {
+		x.Header().Set("Allow", allow)
+		return problemf(MethodNotAllowed, "Use %s.", allow)
+	}
+}

@@ -1,0 +1,87 @@
+package spendapi
+
+import "net/http"
+
+// ProblemBase begins the `type` of every problem. The addresses are names: they
+// stay the same for ever and need not be reachable.
+const ProblemBase = "https://sluice.dev/problems/"
+
+// ProblemType is one way in which a request can fail (RFC 9457). Apps tell
+// problems apart by Type, never by the texts.
+type ProblemType struct {
+	Slug   string // the last part of the type; also the outcome in the log and in metrics
+	Status int
+	Title  string // what it is, the same for every occurrence
+	Short  string // the extra member `error`: a short text that an app may show
+}
+
+// Type returns the problem's URI.
+func (t *ProblemType) Type() string { return ProblemBase + t.Slug }
+
+// The problems of the requests themselves.
+var (
+	// MalformedRequest: the body is not the JSON object that the call takes.
+	MalformedRequest = &ProblemType{"malformed-request", http.StatusBadRequest, "The request cannot be understood", "Bad request"}
+	// BadIdempotencyKey: the idempotency key is missing, too long, given twice, or not plain text.
+	BadIdempotencyKey = &ProblemType{"bad-idempotency-key", http.StatusBadRequest, "The idempotency key is missing or not valid", "Bad request"}
+	// UnknownItem: the catalogue has no such item.
+	UnknownItem = &ProblemType{"unknown-item", http.StatusBadRequest, "There is no such item", "Unknown item"}
+	// BadQuantity: the quantity is not a whole number, or not one that the item allows.
+	BadQuantity = &ProblemType{"bad-quantity", http.StatusBadRequest, "The quantity is not allowed", "This quantity is not allowed"}
+	// Unauthenticated: no session token, or one that proves nobody. Get a new one.
+	Unauthenticated = &ProblemType{"unauthenticated", http.StatusUnauthorized, "A valid session token is needed", "Please sign in again"}
+	// AnonymousPlayer: `$RCAnonymousID:` players may look but not spend.
+	AnonymousPlayer = &ProblemType{"anonymous-player", http.StatusForbidden, "Anonymous players may not spend", "Please sign in to buy this"}
+	// NotFound: no such resource, or not this player's.
+	NotFound = &ProblemType{"not-found", http.StatusNotFound, "There is no such resource", "Not found"}
+	// MethodNotAllowed: the resource has other methods; `Allow` lists them.
+	MethodNotAllowed = &ProblemType{"method-not-allowed", http.StatusMethodNotAllowed, "The method is not allowed here", "Bad request"}
+	// IdempotencyKeyReused: the key belongs to a spend of another item or quantity. A mistake of the app; `spend` is that spend.
+	IdempotencyKeyReused = &ProblemType{"idempotency-key-reused", http.StatusConflict, "The idempotency key was used for another request", "Bad request"}
+	// BodyTooLarge: the body exceeds 16 KiB.
+	BodyTooLarge = &ProblemType{"body-too-large", http.StatusRequestEntityTooLarge, "The body is too large", "Bad request"}
+	// UnsupportedMediaType: the body is not declared as application/json.
+	UnsupportedMediaType = &ProblemType{"unsupported-media-type", http.StatusUnsupportedMediaType, "The body must be JSON", "Bad request"}
+)
+
+// The problems of what is bought.
+var (
+	// InsufficientFunds: the balance did not cover the cost. Nothing was charged. Final for this key.
+	InsufficientFunds = &ProblemType{"insufficient-funds", http.StatusPaymentRequired, "The balance does not cover the cost", "Not enough gems"}
+	// ItemPaused: live-ops took the item off sale for now.
+	ItemPaused = &ProblemType{"item-paused", http.StatusForbidden, "The item is paused", "Not available right now"}
+	// NotYetOnSale: the item's time window has not begun.
+	NotYetOnSale = &ProblemType{"not-yet-on-sale", http.StatusForbidden, "The item is not on sale yet", "Not available yet"}
+	// NoLongerOnSale: the item's time window is over.
+	NoLongerOnSale = &ProblemType{"no-longer-on-sale", http.StatusForbidden, "The item is no longer on sale", "No longer available"}
+	// LimitReached: the player holds, or has under way, as many of the item as one player may.
+	LimitReached = &ProblemType{"limit-reached", http.StatusForbidden, "The player's limit for the item is reached", "You have as many of these as you can"}
+	// SpendCancelled: an operator took the spend back before it was charged. Final for this key.
+	SpendCancelled = &ProblemType{"spend-cancelled", http.StatusForbidden, "The spend was cancelled", "This purchase was cancelled"}
+	// ItemNotHandedOver: the item could not be handed over and the cost was given back. Final for this key.
+	ItemNotHandedOver = &ProblemType{"item-not-handed-over", http.StatusInternalServerError, "The item could not be handed over, the cost was refunded", "Something went wrong, your gems are back"}
+	// ProviderRefused: the provider refused the charge for good. Nothing was charged. Final for this key.
+	ProviderRefused = &ProblemType{"provider-refused", http.StatusBadGateway, "The provider refused the charge", "This purchase was refused"}
+)
+
+// The problems of the service. All of them may be tried again with the same key.
+var (
+	// TooManyRequests: the player sends faster than allowed; `Retry-After` says when to go on.
+	TooManyRequests = &ProblemType{"too-many-requests", http.StatusTooManyRequests, "Too many requests of this player", "Please wait a moment"}
+	// Overloaded: the service takes no new spends for a moment. Nothing was accepted.
+	Overloaded = &ProblemType{"overloaded", http.StatusTooManyRequests, "The service is busy", "Please try again in a moment"}
+	// Internal: a mistake of ours. Whether the spend was accepted is not known; the same key tells.
+	Internal = &ProblemType{"internal", http.StatusInternalServerError, "Something went wrong on our side", "Something went wrong, please try again"}
+	// Unavailable: the database cannot be reached. Whether the spend was accepted is not known; the same key tells.
+	Unavailable = &ProblemType{"unavailable", http.StatusServiceUnavailable, "The service is not available", "Please try again in a moment"}
+	// BalanceUnavailable: the provider cannot be asked for a balance that was never read before.
+	BalanceUnavailable = &ProblemType{"balance-unavailable", http.StatusServiceUnavailable, "The balance is not known yet", "Please try again in a moment"}
+)
+
+// Problems lists every problem, in the order of the documentation.
+var Problems = []*ProblemType{
+	MalformedRequest, BadIdempotencyKey, UnknownItem, BadQuantity, Unauthenticated, AnonymousPlayer, NotFound,
+	MethodNotAllowed, IdempotencyKeyReused, BodyTooLarge, UnsupportedMediaType,
+	InsufficientFunds, ItemPaused, NotYetOnSale, NoLongerOnSale, LimitReached, SpendCancelled, ItemNotHandedOver, ProviderRefused,
+	TooManyRequests, Overloaded, Internal, Unavailable, BalanceUnavailable,
+}

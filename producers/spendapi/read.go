@@ -1,0 +1,74 @@
+package spendapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/sluice-gems/sluice/internal/books"
+)
+
+// getSpend is GET /spends/{id}: the spend object, whatever its state. Another
+// player's spend is 404, exactly as one that does not exist.
+func (a *API) getSpend(x *exchange, r *http.Request) *problem {
+	player, p := a.player(x, r)
+	if p != nil {
+		return p
+	}
+	missing := func() *problem { return problemf(NotFound, "This player has no spend with this id.") }
+	id := r.PathValue("id")
+	if len(id) != len(uuid.UUID{}.String()) || uuid.Validate(id) != nil { // one spelling, not the four that uuid knows
+		return missing()
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readOnePatience)
+	defer cancel()
+	spend, err := a.books.Spend(ctx, id)
+	switch {
+	case errors.Is(err, books.ErrNotFound), err == nil && spend.AppUserID != player:
+		return missing()
+	case err != nil:
+		return failed(r.Context(), err)
+	}
+	x.outcome, x.spendID = "read", spend.ID
+	body := takeBuffer()
+	defer body.give()
+	body.b = appendSpend(body.b, spend)
+	x.send(http.StatusOK, typeJSON, body.b)
+	return nil
+}
+
+// inventory is the answer of GET /inventory. Accesses come with purchases; until
+// then there are none.
+type inventory struct {
+	Items    []books.Held `json:"items"`
+	Accesses []struct{}   `json:"accesses"`
+}
+
+// getInventory is GET /inventory: what the player holds in our own inventory.
+func (a *API) getInventory(x *exchange, r *http.Request) *problem {
+	player, p := a.player(x, r)
+	if p != nil {
+		return p
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readOnePatience)
+	defer cancel()
+	held, err := a.books.Inventory(ctx, player)
+	if err != nil {
+		return failed(r.Context(), err)
+	}
+	return x.json("read", inventory{held, []struct{}{}})
+}
+
+// json answers 200 with a value.
+func (x *exchange) json(outcome string, value any) *problem {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return internal(err)
+	}
+	x.outcome = outcome
+	x.send(http.StatusOK, typeJSON, body)
+	return nil
+}
