@@ -163,7 +163,7 @@ func catalog(change func(economy.Catalog)) func() economy.Catalog {
 // move takes a spend along the road, as the consumers would, and returns it.
 func (b *testBundle) move(t testing.TB, id string, reason economy.Reason, states ...economy.State) economy.Spend {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	for i, state := range states {
 		at := b.clock.now().Add(time.Duration(i+1) * time.Second)
 		if state == economy.Charged {

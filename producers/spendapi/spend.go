@@ -96,6 +96,7 @@ func (a *API) accept(x *exchange, r *http.Request, player string, request spendR
 		return commitFailed(r.Context(), err)
 	}
 	switch result {
+	case outbox.Applied:
 	case outbox.Duplicate:
 		waiter.Release()
 		return a.repeated(x, r, player, request)

@@ -138,6 +138,7 @@ func (r *spendReader) Spends(ctx context.Context, ids []string) ([]economy.Spend
 }
 
 func newTestWaiters(t *testing.T, reader SpendReader) *Waiters {
+	t.Helper()
 	w := NewWaiters(reader, 1000, slog.New(slog.DiscardHandler))
 	t.Cleanup(w.Close)
 	return w

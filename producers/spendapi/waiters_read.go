@@ -20,7 +20,7 @@ const (
 )
 
 // onGrid rounds a moment up to the grid.
-func onGrid(at time.Duration) time.Duration { return (at + readGrid - 1) / readGrid * readGrid }
+func onGrid(at time.Duration) time.Duration { return (at + readGrid - 1).Truncate(readGrid) }
 
 // run reads for the waiters until ctx ends.
 func (w *Waiters) run(ctx context.Context) {
@@ -60,7 +60,7 @@ func (w *Waiters) read(ctx context.Context, now time.Duration) {
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil {
-				w.log.Warn("reading for requests that wait", "requests", len(ids)-begin, "error", err)
+				w.log.WarnContext(ctx, "reading for requests that wait", "requests", len(ids)-begin, "error", err)
 			}
 			break // the next query would fail as well: whoever is at the deadline is sent away now
 		}
