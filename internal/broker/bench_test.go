@@ -50,6 +50,7 @@ func BenchmarkConsume(b *testing.B) {
 func BenchmarkConsumeBusy(b *testing.B) { benchConsume(b, 256, 5*time.Millisecond) }
 
 func benchConsume(b *testing.B, slots int, work time.Duration) {
+	b.Helper()
 	d := charge
 	d.MaxInFlight = slots
 	c := start(b, d)
@@ -67,7 +68,7 @@ func benchConsume(b *testing.B, slots int, work time.Duration) {
 	b.ResetTimer()
 	runRouter(b, c, d, func(*message.Message) error {
 		if work > 0 {
-			time.Sleep(work)
+			time.Sleep(work) //nolint:forbidigo // it is the work: a handler that waits for somebody
 		}
 		if left.Add(-1) == 0 {
 			close(all)

@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -26,7 +24,7 @@ func quiet() *slog.Logger {
 	if os.Getenv("BROKER_TEST_LOG") != "" {
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	return slog.New(slog.NewTextHandler(io.Discard, nil))
+	return slog.New(slog.DiscardHandler)
 }
 
 func startServer(t testing.TB) *Embedded {
@@ -114,7 +112,7 @@ func eventually(t testing.TB, condition func() bool, what string) {
 // state returns the durable's state on the server.
 func state(t testing.TB, c *Conn, d Durable) *jetstream.ConsumerInfo {
 	t.Helper()
-	consumer, err := c.js.Consumer(context.Background(), StreamName, d.Name())
+	consumer, err := c.js.Consumer(t.Context(), StreamName, d.Name())
 	require.NoError(t, err)
 	return consumer.CachedInfo()
 }

@@ -88,7 +88,8 @@ func (c *Conn) create(ctx context.Context) error {
 }
 
 // Retire deletes a consumer's durables of every lane from the server and forgets
-// them. What they had not finished is lost to them. A second call does nothing.
+// them. What they had not finished is lost to them. Stop its processes first: one
+// that still subscribes creates them again. A second call does nothing.
 func (c *Conn) Retire(ctx context.Context, consumer string) error {
 	for _, lane := range events.Lanes {
 		d := Durable{Consumer: consumer, Lane: lane}

@@ -24,7 +24,7 @@ func TestReconcileIsIdempotentAndConcurrent(t *testing.T) {
 	errs := make(chan error, 8)
 	for range cap(errs) {
 		c := connect(t, server.URL())
-		wg.Go(func() { errs <- c.Reconcile(context.Background(), durables) })
+		wg.Go(func() { errs <- c.Reconcile(t.Context(), durables) })
 	}
 	wg.Wait()
 	for range cap(errs) {
@@ -63,17 +63,18 @@ func TestNoticesAreNotInTheStream(t *testing.T) {
 // the outbox's to publish again.
 func TestWipedStreamUnderLoadHeals(t *testing.T) {
 	t.Parallel()
-	wipe(t, func(c *Conn) { require.NoError(t, c.js.DeleteStream(context.Background(), StreamName)) })
+	wipe(t, func(c *Conn) { require.NoError(t, c.js.DeleteStream(t.Context(), StreamName)) })
 }
 
 func TestDeletedDurableUnderLoadHeals(t *testing.T) {
 	t.Parallel()
 	wipe(t, func(c *Conn) {
-		require.NoError(t, c.js.DeleteConsumer(context.Background(), StreamName, charge.Name()))
+		require.NoError(t, c.js.DeleteConsumer(t.Context(), StreamName, charge.Name()))
 	})
 }
 
 func wipe(t *testing.T, destroy func(*Conn)) {
+	t.Helper()
 	server := startServer(t)
 	producer, worker, vandal := connect(t, server.URL()), connect(t, server.URL()), connect(t, server.URL())
 	require.NoError(t, producer.Reconcile(t.Context(), nil)) // knows only the stream
@@ -85,7 +86,10 @@ func wipe(t *testing.T, destroy func(*Conn)) {
 	var sent atomic.Int64
 	for p := range 4 {
 		load.Go(func() {
+			pace := time.NewTicker(time.Millisecond) // a new durable starts at the first message and must catch up
+			defer pace.Stop()
 			for i := 0; ctx.Err() == nil; i++ {
+				<-pace.C
 				if tryPublish(producer, chargeSubject, fmt.Sprint("load", p, "-", i)) == nil {
 					sent.Add(1)
 				}
@@ -97,24 +101,9 @@ func wipe(t *testing.T, destroy func(*Conn)) {
 		eventually(t, func() bool { return sent.Load() > before+200 && got.len() > handled+200 }, "load")
 		destroy(vandal)
 		// Healed: what is published now is handled.
-		probe := fmt.Sprint("probe", round, "-")
-		n := 0
-		eventually(t, func() bool {
-			n++
-			id := fmt.Sprint(probe, n)
-			if tryPublish(producer, chargeSubject, id) != nil {
-				return false
-			}
-			deadline := time.After(time.Second)
-			for !got.has(id) {
-				select {
-				case <-deadline:
-					return false
-				case <-time.After(time.Millisecond):
-				}
-			}
-			return true
-		}, "publishing and consuming again")
+		probe := fmt.Sprint("probe", round)
+		eventually(t, func() bool { return tryPublish(producer, chargeSubject, probe) == nil }, "publishing again")
+		eventually(t, func() bool { return got.has(probe) }, "consuming again")
 	}
 	cancel()
 	load.Wait()
@@ -187,6 +176,44 @@ func TestStoreDeletedBetweenTwoRuns(t *testing.T) {
 	require.Equal(t, "after", after.UUID)
 	before.Ack()
 	after.Ack()
+}
+
+// The server restarts twice while messages are published and handled: whatever was
+// reported stored is handled.
+func TestServerRestartsUnderLoadLoseNothing(t *testing.T) {
+	t.Parallel()
+	r := newRestartable(t)
+	c := connect(t, r.url)
+	d := charge
+	d.AckWait = 2 * time.Second // acks that were on their way
+	require.NoError(t, c.Reconcile(t.Context(), []Durable{d}))
+	var got, stored tally
+	runRouter(t, c, d, func(m *message.Message) error { got.add(m.UUID); return nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for p := range 8 {
+		load.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				if id := fmt.Sprint(p, "-", i); tryPublish(c, chargeSubject, id) == nil {
+					stored.add(id)
+				}
+			}
+		})
+	}
+	for range 2 {
+		before := stored.len()
+		eventually(t, func() bool { return stored.len() > before+1000 }, "load")
+		r.server.Stop()
+		r.start(t)
+	}
+	before := stored.len()
+	eventually(t, func() bool { return stored.len() > before+1000 }, "load")
+	cancel()
+	load.Wait()
+	eventually(t, func() bool { i := state(t, c, d); return i.NumPending == 0 && i.NumAckPending == 0 }, "caught up")
+	for id := range stored.n {
+		require.True(t, got.has(id), id)
+	}
 }
 
 // The server restarts with its store: what was in flight comes again or goes on.

@@ -16,10 +16,10 @@ type serverLog struct {
 	last string // the last error line, for StartEmbedded's error
 }
 
-func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(line(format, v)) }
-func (l *serverLog) Debugf(format string, v ...any)  { l.log.Debug(line(format, v)) }
-func (l *serverLog) Tracef(format string, v ...any)  { l.log.Debug(line(format, v)) }
-func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn(line(format, v)) }
+func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug("nats", "line", line(format, v)) }
+func (l *serverLog) Debugf(format string, v ...any)  { l.log.Debug("nats", "line", line(format, v)) }
+func (l *serverLog) Tracef(format string, v ...any)  { l.log.Debug("nats", "line", line(format, v)) }
+func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn("nats", "line", line(format, v)) }
 func (l *serverLog) Errorf(format string, v ...any)  { l.bad(line(format, v)) }
 func (l *serverLog) Fatalf(format string, v ...any)  { l.bad(line(format, v)) }
 
@@ -27,7 +27,7 @@ func (l *serverLog) bad(text string) {
 	l.mu.Lock()
 	l.last = text
 	l.mu.Unlock()
-	l.log.Error(text)
+	l.log.Error("nats", "line", text)
 }
 
 // why returns the last error line as an error.

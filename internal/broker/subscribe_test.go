@@ -25,7 +25,7 @@ func TestHandlerLongerThanAckWaitIsDeliveredOnce(t *testing.T) {
 	var got tally
 	runRouter(t, c, d, func(m *message.Message) error {
 		got.add(m.UUID)
-		time.Sleep(4 * d.AckWait) // the handler's work
+		time.Sleep(4 * d.AckWait) //nolint:forbidigo // the handler's work, longer than AckWait
 		return nil
 	})
 	publishMany(t, c, chargeSubject, "m", n)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,7 +28,11 @@ func (c *Conn) Trim(ctx context.Context) error {
 	}
 	finished := state.LastSeq
 	for _, info := range infos {
-		finished = min(finished, finishedUpTo(info, state.LastSeq))
+		upTo, err := finishedUpTo(ctx, stream, info, state.LastSeq)
+		if err != nil {
+			return fmt.Errorf("trim: %w", err)
+		}
+		finished = min(finished, upTo)
 	}
 	if finished < state.FirstSeq || state.Msgs == 0 {
 		return nil
@@ -38,16 +43,22 @@ func (c *Conn) Trim(ctx context.Context) error {
 	return nil
 }
 
-// finishedUpTo returns a sequence up to which the durable has finished all. last
-// is a sequence that the stream had reached before the durable's state was read:
-// what has nothing pending has finished that.
-func finishedUpTo(info *jetstream.ConsumerInfo, last uint64) uint64 {
-	switch {
-	case info.NumAckPending > 0:
-		return info.AckFloor.Stream
-	case info.NumPending > 0:
-		return info.Delivered.Stream
-	default:
-		return last
+// finishedUpTo returns a sequence, at most last, up to which the durable has
+// finished all. It asks the store for the next message and does not trust
+// NumPending: that counts a message some time after its publish was acknowledged.
+func finishedUpTo(ctx context.Context, stream jetstream.Stream, info *jetstream.ConsumerInfo, last uint64) (uint64, error) {
+	if info.NumAckPending > 0 {
+		return min(info.AckFloor.Stream, last), nil
 	}
+	for _, filter := range filtersOf(info.Config) {
+		msg, err := stream.GetMsg(ctx, info.Delivered.Stream+1, jetstream.WithGetMsgSubject(filter))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+		case err != nil:
+			return 0, err
+		default:
+			last = min(last, msg.Sequence-1)
+		}
+	}
+	return last, nil
 }
