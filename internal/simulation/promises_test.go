@@ -1,0 +1,98 @@
+package simulation
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestChargedAtMostOnceWhateverGoesWrong(t *testing.T) { promise(t, 2500, everything) }
+
+func TestChargedEndsInFulfilledOrRefundedWhoeverDies(t *testing.T) {
+	promise(t, 1500, faults{
+		Crash: 0.06, CommitLost: 0.1, CommitLate: 0.1, CommitFails: 0.1, CommitTwice: 0.1, ReadFails: 0.1,
+		CallLost: 0.1, CallBusy: 0.1, PublishLost: 0.1, AckLost: 0.1, TopUp: 0.03, Stall: 0.05,
+	})
+}
+
+func TestUnknownIsNotFailed(t *testing.T) {
+	promise(t, 2000, faults{
+		CallLost: 0.4, CallBroken: 0.3, CallRefused: 0.3, CallNotSent: 0.1, Crash: 0.03, CommitFails: 0.1, CommitLost: 0.1,
+		CommitLate: 0.1, TopUp: 0.08, Stall: 0.1, Redelivered: 0.03,
+	})
+}
+
+func TestPostgreSQLIsTheTruthAndTheStreamMayGo(t *testing.T) {
+	promise(t, 1500, faults{
+		Wipe: 0.06, PublishLost: 0.5, PublishTwice: 0.2, AckLost: 0.3, Redelivered: 0.05, Crash: 0.02, CommitLost: 0.1, CallLost: 0.1,
+	})
+}
+
+func TestOnePlayersSpendsAreChargedInTheOrderTheyWereAccepted(t *testing.T) {
+	promise(t, 1500, faults{
+		Redelivered: 0.08, PublishTwice: 0.3, PublishLost: 0.2, Crash: 0.03, CommitTwice: 0.1, CommitLate: 0.1,
+		CallLost: 0.3, CallBusy: 0.2, TopUp: 0.05, Stall: 0.1,
+	})
+}
+
+// Everything stands still for seconds between any two steps, and players buy
+// currency meanwhile: what an attempt heard may be untrue by the time it is said.
+func TestAnAttemptsWordCountsOnlyWhileItsLeaseLasts(t *testing.T) {
+	promise(t, 1000, slow)
+}
+
+// A panic is a mistake of ours; the player it happened to must not stay in hand.
+func TestPanicsKeepNobodyInHand(t *testing.T) {
+	promise(t, 400, faults{CallPanics: 0.3, PublishTwice: 0.2, TopUp: 0.02})
+}
+
+// As long as no message is lost and no process dies, the sweeper has nothing to do
+// but to publish what was parked: whoever sends a delivery away sees to its work.
+func TestNobodyIsSentAwayWithoutSomebodyWhoLooksAgain(t *testing.T) {
+	promiseThat(t, 1000, faults{CallLost: 0.15, CommitTwice: 0.1, PublishTwice: 0.3, AckLost: 0.1}, func(w *world) {
+		w.onlyParked, w.workers = true, w.workers[:1]
+		w.run()
+	})
+}
+
+// The provider has no time for one player, and tells so with short waits for ever.
+// Another player's lost messages are found all the same.
+func TestOnePlayersTroubleHoldsUpNoOther(t *testing.T) {
+	promiseThat(t, 200, faults{PublishLost: 0.6}, func(w *world) {
+		w.rc.away["anna"] = time.Second
+		w.until(5*time.Minute, func() bool {
+			done := len(w.intake) == 0
+			for _, s := range w.db.spends {
+				done = done && (s.AppUserID == "anna" || s.State.Final())
+			}
+			return done
+		})
+		w.rest()
+	})
+}
+
+// Attempts and waits are kept in PostgreSQL for as long as it takes.
+func TestHoursWithoutTheProviderEndWell(t *testing.T) {
+	promiseThat(t, 8, faults{}, func(w *world) {
+		w.calm = true
+		for i, player := range players {
+			w.rc.away[player] = time.Duration(i) * time.Second
+		}
+		for end := w.now().Add(90 * time.Minute); w.failure == "" && w.now().Before(end); {
+			w.act()
+		}
+		w.rest()
+	})
+}
+
+// What is found must be found again.
+func TestASeedIsASchedule(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		_, once := replay(t, seed, everything, (*world).run)
+		_, again := replay(t, seed, everything, (*world).run)
+		require.Equal(t, once, again)
+		require.Greater(t, len(once), 1000)
+	}
+}

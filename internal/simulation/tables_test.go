@@ -1,0 +1,64 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+)
+
+// tables writes the model's tables down as tables does PostgreSQL's.
+func (g *generator) tables() string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	d, now := g.db, time.Now()
+	for _, s := range d.spends {
+		add("spend %s %s<%s %q %q unknown=%t by=%s change=%s", s.ID, s.State, s.left, s.Reason, s.NeedsOperator, !s.UnknownSince.IsZero(), s.AdjustmentID, s.change)
+	}
+	for _, a := range d.adjustments {
+		add("adjustment %s %s %d by %q leased=%t unknown=%t change=%s", a.ID, a.state, a.Attempts, a.LeasedBy, a.leasedUntil.After(now), !a.UnknownSince.IsZero(), a.change)
+	}
+	for _, row := range d.outbox {
+		add("outbox %s %s parked=%t due=%t attempts=%d %s", row.event, row.consumer, row.published.IsZero(), !row.due.After(now), row.attempts, row.payload)
+	}
+	for _, name := range d.dead {
+		add("dead %s", name)
+	}
+	for _, line := range d.lines {
+		add("line %s %s %s %d %s>%s", line.SpendID, line.Kind, line.Currency, line.Amount, line.Debit, line.Credit)
+	}
+	for spend, quantity := range d.grants {
+		add("grant %s %d", spend, quantity)
+	}
+	for _, player := range players {
+		add("used %s %d", player, d.used[[2]string{player, "limited"}])
+	}
+	for key, kept := range d.balances {
+		add("balance %s %s %d %d", key[0], key[1], kept.amount, kept.asOf.Unix())
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+func tables(t *testing.T, db *sqlx.DB) string {
+	t.Helper()
+	var lines []string
+	require.NoError(t, db.Select(&lines, `
+		SELECT format('spend %s %s<%s "%s" "%s" unknown=%s by=%s change=%s', id, state, left_state, reason, needs_operator,
+			(unknown_since IS NOT NULL)::text, adjustment_id, change_id) FROM spends
+		UNION ALL SELECT format('adjustment %s %s %s by "%s" leased=%s unknown=%s change=%s', id, state, attempts, leased_by,
+			(leased_until > now())::text, (unknown_since IS NOT NULL)::text, change_id) FROM adjustments
+		UNION ALL SELECT format('outbox %s %s parked=%s due=%s attempts=%s %s', event_id, consumer, (published_at IS NULL)::text,
+			(due_at <= now())::text, attempts, payload::text) FROM outbox
+		UNION ALL SELECT format('dead %s of %s', event_id, consumer) FROM dead_letters
+		UNION ALL SELECT format('line %s %s %s %s %s>%s', spend_id, kind, currency, amount, debit, credit) FROM ledger_entries
+		UNION ALL SELECT format('grant %s %s', spend_id, quantity) FROM inventory_grants
+		UNION ALL SELECT format('used %s %s', app_user_id, used) FROM item_counters
+		UNION ALL SELECT format('balance %s %s %s %s', app_user_id, currency, balance, extract(epoch FROM as_of)::bigint) FROM balances`))
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
