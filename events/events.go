@@ -87,8 +87,7 @@ func NewSpendRefunding(spendID, appUserID string, at time.Time) Event {
 }
 
 func newSpendEvent(t Type, spendID, appUserID string, at time.Time) Event {
-	// The three payloads have one shape. A string always marshals.
-	data, _ := json.Marshal(SpendRequested{SpendID: spendID})
+	data := append(appendString([]byte(`{"spend_id":`), spendID), '}') // the three payloads have one shape
 	return Event{ID: EventID(t, spendID), Type: t, Lane: Live, AppUserID: appUserID, Time: at, Data: data}
 }
 
@@ -140,13 +139,46 @@ type envelope struct {
 var ErrMalformed = errors.New("not a sluice event")
 
 // Encode returns the event's wire form. The same bytes are stored in the outbox,
-// published, and published again.
+// published, and published again. Written by hand it costs a fraction of
+// encoding/json, which is noticed once per spend and hop; a test compares the two.
 func (e Event) Encode() ([]byte, error) {
-	raw, err := json.Marshal(envelope{"1.0", e.ID, source, e.Type, e.Lane, e.AppUserID, e.Time.UTC(), e.Data})
-	if err != nil {
-		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
+	if !json.Valid(e.Data) {
+		return nil, fmt.Errorf("encode event %s: its data is not JSON", e.ID)
 	}
-	return raw, nil
+	if year := e.Time.UTC().Year(); year < 0 || year > 9999 { // RFC 3339
+		return nil, fmt.Errorf("encode event %s: its time is in the year %d", e.ID, year)
+	}
+	out := make([]byte, 0, 256+len(e.Data))
+	out = append(out, `{"specversion":"1.0","id":`...)
+	out = appendString(out, e.ID)
+	out = append(out, `,"source":"`+source+`","type":`...)
+	out = appendString(out, string(e.Type))
+	out = append(out, `,"lane":`...)
+	out = appendString(out, string(e.Lane))
+	out = append(out, `,"subject":`...)
+	out = appendString(out, e.AppUserID)
+	out = append(out, `,"time":"`...)
+	out = e.Time.UTC().AppendFormat(out, time.RFC3339Nano)
+	out = append(out, `","data":`...)
+	out = append(out, e.Data...)
+	return append(out, '}'), nil
+}
+
+// appendString appends s as a JSON string. Plain text, which ids are, is copied;
+// anything else is left to encoding/json.
+func appendString(out []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, err := json.Marshal(s)
+			if err != nil { // a string always encodes
+				panic(err)
+			}
+			return append(out, quoted...)
+		}
+	}
+	out = append(out, '"')
+	out = append(out, s...)
+	return append(out, '"')
 }
 
 // Decode reads an event's wire form. Errors wrap ErrMalformed. Unknown members

@@ -46,4 +46,4 @@ CREATE INDEX spends_waiting_idx ON spends (app_user_id, seq) WHERE state = 'requ
 CREATE INDEX spends_attention_idx ON spends (accepted_at) WHERE unknown_since IS NOT NULL OR needs_operator <> '' OR held;
 
 -- The spends one adjustment settles.
-CREATE INDEX spends_adjustment_id_idx ON spends (adjustment_id) WHERE state = 'requested';
+CREATE INDEX spends_adjustment_id_idx ON spends (adjustment_id) WHERE state = 'requested' AND adjustment_id IS NOT NULL;

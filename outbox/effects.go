@@ -59,10 +59,12 @@ type Kind struct {
 	Name    string   // unique; lower case and underscores, it becomes part of the SQL
 	Columns []Column // in the order AppendTo writes them
 	// Steps are the common table expressions that do the work, in order. In their
-	// SQL {rows} stands for the rows (an int column "effect" and the columns),
-	// {won} for the effects whose guard applied, and {name} for an earlier step of
-	// the same kind. The last step of a guard returns the column "effect" of those
-	// that applied.
+	// SQL {rows} stands for the rows (an int column "effect" and the columns) and
+	// {name} for an earlier step of the same kind. The last step of a guard returns
+	// the column "effect" of those that applied; of every other kind {rows} holds
+	// only the rows of effects that did. Rows are few and tables are large: reach a
+	// table by its key, and find a row among a step's by (x IN (SELECT ..)) IS TRUE,
+	// which is a hash; a join of two steps would compare each with each.
 	Steps []Step
 	// Judge, of a guard only, tells why an effect did not apply: SQL over {rows}
 	// that returns effect and one of 'applied' (by this very effect, earlier),

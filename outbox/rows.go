@@ -19,7 +19,7 @@ var owedKind = &Kind{
 	Name:    "outbox_owed",
 	Columns: []Column{{"event_id", "text"}, {"consumer", "text"}, {"lane", "text"}, {"subject", "text"}, {"payload", "json"}},
 	Steps: []Step{{"insert", `INSERT INTO outbox (event_id, consumer, lane, subject, payload)
-		SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload FROM {rows} r JOIN {won} USING (effect)
+		SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload FROM {rows} r
 		ON CONFLICT DO NOTHING`}},
 }
 
@@ -60,7 +60,7 @@ var deliveryColumns = []Column{{"event_id", "text"}, {"consumer", "text"}}
 var doneKind = &Kind{
 	Name:    "outbox_done",
 	Columns: deliveryColumns,
-	Steps: []Step{{"delete", `DELETE FROM outbox o USING {rows} r JOIN {won} USING (effect)
+	Steps: []Step{{"delete", `DELETE FROM outbox o USING {rows} r
 		WHERE o.event_id = r.event_id AND o.consumer = r.consumer`}},
 }
 
@@ -80,8 +80,8 @@ var finishKind = &Kind{
 	Columns: deliveryColumns,
 	Steps: []Step{
 		{"lock", lockDeliveries},
-		{"delete", `DELETE FROM outbox o USING {rows} r JOIN {lock} USING (event_id, consumer)
-			WHERE o.event_id = r.event_id AND o.consumer = r.consumer RETURNING r.effect`},
+		{"delete", `DELETE FROM outbox o USING {rows} r
+			WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
 }
@@ -91,6 +91,9 @@ var finishKind = &Kind{
 const lockDeliveries = `SELECT o.event_id, o.consumer FROM outbox o JOIN {rows} r
 	ON o.event_id = r.event_id AND o.consumer = r.consumer
 	ORDER BY o.event_id, o.consumer FOR UPDATE OF o`
+
+// isLocked makes a step wait for the locks, and finds its rows among them by a hash.
+const isLocked = `((r.event_id, r.consumer) IN (SELECT event_id, consumer FROM {lock})) IS TRUE`
 
 // Kind implements Row.
 func (f Finish) Kind() *Kind { return finishKind }
@@ -120,8 +123,7 @@ var parkKind = &Kind{
 		{"lock", lockDeliveries},
 		{"update", `UPDATE outbox o SET due_at = now() + r.wait_ms * interval '1 millisecond', published_at = NULL,
 				attempts = o.attempts + r.attempts, last_error = r.error
-			FROM {rows} r JOIN {lock} USING (event_id, consumer)
-			WHERE o.event_id = r.event_id AND o.consumer = r.consumer RETURNING r.effect`},
+			FROM {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Judge: `SELECT effect, 'stale' FROM {rows}`,
 }
@@ -161,7 +163,7 @@ var deadLetterKind = &Kind{
 			SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload, r.attempts, r.error, r.stack FROM {rows} r
 			ON CONFLICT DO NOTHING RETURNING event_id, consumer`},
 		{"delete", `DELETE FROM outbox o USING {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer`},
-		{"effects", `SELECT r.effect FROM {rows} r JOIN {insert} USING (event_id, consumer)`},
+		{"effects", `SELECT r.effect FROM {rows} r WHERE ((r.event_id, r.consumer) IN (SELECT event_id, consumer FROM {insert})) IS TRUE`},
 	},
 	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
 }

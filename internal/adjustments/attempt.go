@@ -27,8 +27,8 @@ var leaseKind = &outbox.Kind{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = r.leased_by, leased_until = now() + r.lease_ms * interval '1 millisecond',
 				attempts = r.attempt, change_id = r.change_id
-			FROM {rows} r JOIN {lock} USING (id)
-			WHERE a.id = r.id AND a.state = 'open' AND a.attempts = r.attempt - 1
+			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
+				AND a.state = 'open' AND a.attempts = r.attempt - 1
 				AND (a.leased_by IN ('', r.leased_by) OR a.leased_until < now()) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,
@@ -77,8 +77,8 @@ var attemptedKind = &outbox.Kind{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = '', leased_until = now(), last_error = r.last_error, change_id = r.change_id,
 				unknown_since = coalesce(a.unknown_since, r.unknown_since)
-			FROM {rows} r JOIN {lock} USING (id)
-			WHERE a.id = r.id AND a.state = 'open' AND a.attempts = r.attempt RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
+			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
+				AND a.state = 'open' AND a.attempts = r.attempt RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
 		{Name: "mark", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
 			WHERE s.adjustment_id = u.id AND s.state = 'requested' AND s.unknown_since IS DISTINCT FROM u.unknown_since`},
 		{Name: "mark_refund", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
@@ -125,8 +125,8 @@ var settledKind = &outbox.Kind{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET state = r.state, settled_at = r.settled_at, last_error = r.last_error,
 				unknown_since = NULL, change_id = r.change_id
-			FROM {rows} r JOIN {lock} USING (id)
-			WHERE a.id = r.id AND a.state = 'open' AND (r.state = 'applied' OR a.attempts = r.attempt) RETURNING r.effect`},
+			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
+				AND a.state = 'open' AND (r.state = 'applied' OR a.attempts = r.attempt) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,
 }

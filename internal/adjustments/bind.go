@@ -37,9 +37,9 @@ var bindKind = &outbox.Kind{
 			WHERE cardinality(r.spends::uuid[]) = (SELECT count(*) FROM {lock} l WHERE l.effect = r.effect AND l.waits)
 			ON CONFLICT DO NOTHING RETURNING id`},
 		{Name: "bind", SQL: `UPDATE spends s SET adjustment_id = r.id
-			FROM {rows} r JOIN {insert} i ON i.id = r.id CROSS JOIN LATERAL unnest(r.spends::uuid[]) AS bound(id)
-			WHERE r.purpose = 'charge' AND s.id = bound.id`},
-		{Name: "effects", SQL: `SELECT r.effect FROM {rows} r JOIN {insert} USING (id)`},
+			FROM {rows} r CROSS JOIN LATERAL unnest(r.spends::uuid[]) AS bound(id)
+			WHERE r.purpose = 'charge' AND (r.id IN (SELECT id FROM {insert})) IS TRUE AND s.id = bound.id`},
+		{Name: "effects", SQL: `SELECT r.effect FROM {rows} r WHERE (r.id IN (SELECT id FROM {insert})) IS TRUE`},
 	},
 	Judge: `SELECT r.effect, 'applied' FROM {rows} r JOIN adjustments a ON a.id = r.id WHERE a.change_id = r.change_id AND a.state = 'open'`,
 }

@@ -39,9 +39,8 @@ var acceptKind = &outbox.Kind{
 			ORDER BY r.effect
 			ON CONFLICT (app_user_id, idempotency_key) DO NOTHING RETURNING id`},
 		{Name: "count", SQL: `UPDATE item_counters c SET used = c.used + r.quantity
-			FROM {rows} r JOIN {insert} USING (id) JOIN {counter} l ON l.app_user_id = r.app_user_id AND l.item = r.item
-			WHERE r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item`},
-		{Name: "effects", SQL: `SELECT r.effect FROM {rows} r JOIN {insert} USING (id)`},
+			FROM {rows} r WHERE r.player_limit > 0 AND (r.id IN (SELECT id FROM {insert})) IS TRUE AND c.app_user_id = r.app_user_id AND c.item = r.item`},
+		{Name: "effects", SQL: `SELECT r.effect FROM {rows} r WHERE (r.id IN (SELECT id FROM {insert})) IS TRUE`},
 	},
 	Judge: `SELECT r.effect, CASE WHEN s.id = r.id THEN 'applied' ELSE 'duplicate' END FROM {rows} r
 		JOIN spends s ON s.app_user_id = r.app_user_id AND s.idempotency_key = r.idempotency_key`,
@@ -78,7 +77,7 @@ var releaseKind = &outbox.Kind{
 	Name:    "item_release",
 	Columns: []outbox.Column{{Name: "app_user_id", Type: "text"}, {Name: "item", Type: "text"}, {Name: "quantity", Type: "bigint"}},
 	Steps: []outbox.Step{{Name: "update", SQL: `UPDATE item_counters c SET used = c.used - r.quantity
-		FROM (SELECT app_user_id, item, sum(quantity) AS quantity FROM {rows} JOIN {won} USING (effect) GROUP BY 1, 2) r
+		FROM (SELECT app_user_id, item, sum(quantity) AS quantity FROM {rows} GROUP BY 1, 2) r
 		WHERE c.app_user_id = r.app_user_id AND c.item = r.item`}},
 }
 

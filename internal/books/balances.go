@@ -26,7 +26,7 @@ var balanceKind = &outbox.Kind{
 		{Name: "app_user_id", Type: "text"}, {Name: "currency", Type: "text"}, {Name: "balance", Type: "bigint"}, {Name: "as_of", Type: "timestamptz"},
 	},
 	Steps: []outbox.Step{{Name: "upsert", SQL: `INSERT INTO balances AS b (app_user_id, currency, balance, as_of)
-		SELECT r.app_user_id, r.currency, r.balance, r.as_of FROM {rows} r JOIN {won} USING (effect)
+		SELECT r.app_user_id, r.currency, r.balance, r.as_of FROM {rows} r
 		ON CONFLICT (app_user_id, currency) DO UPDATE SET balance = excluded.balance, as_of = excluded.as_of
 		WHERE b.as_of < excluded.as_of`}},
 }

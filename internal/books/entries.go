@@ -22,7 +22,7 @@ var entryKind = &outbox.Kind{
 	},
 	Steps: []outbox.Step{{Name: "insert", SQL: `INSERT INTO ledger_entries (spend_id, amount, entered_at, app_user_id, kind, currency, debit, credit)
 		SELECT r.spend_id, r.amount, r.entered_at, r.app_user_id, r.kind, r.currency, r.debit, r.credit
-		FROM {rows} r JOIN {won} USING (effect)`}},
+		FROM {rows} r`}},
 }
 
 func (r entryRow) Kind() *outbox.Kind { return entryKind }
@@ -51,7 +51,7 @@ var grantKind = &outbox.Kind{
 		{Name: "app_user_id", Type: "text"}, {Name: "item", Type: "text"},
 	},
 	Steps: []outbox.Step{{Name: "insert", SQL: `INSERT INTO inventory_grants (spend_id, quantity, granted_at, app_user_id, item)
-		SELECT r.spend_id, r.quantity, r.granted_at, r.app_user_id, r.item FROM {rows} r JOIN {won} USING (effect)`}},
+		SELECT r.spend_id, r.quantity, r.granted_at, r.app_user_id, r.item FROM {rows} r`}},
 }
 
 func (r grantRow) Kind() *outbox.Kind { return grantKind }

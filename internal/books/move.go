@@ -29,8 +29,8 @@ var moveKind = &outbox.Kind{
 	Columns: moveColumns,
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: `SELECT s.id FROM spends s JOIN {rows} r ON r.id = s.id ORDER BY s.id FOR UPDATE OF s`},
-		{Name: "update", SQL: setMoved + ` FROM {rows} r JOIN {lock} USING (id)
-			WHERE s.id = r.id AND s.state = r.from_state RETURNING r.effect`},
+		{Name: "update", SQL: setMoved + ` FROM {rows} r
+			WHERE s.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE AND s.state = r.from_state RETURNING r.effect`},
 	},
 	Judge: `SELECT r.effect, 'applied' FROM {rows} r JOIN spends s ON s.id = r.id WHERE s.change_id = r.change_id`,
 }
@@ -64,7 +64,7 @@ type followRow struct{ Move }
 var followKind = &outbox.Kind{
 	Name:    "spend_follow",
 	Columns: moveColumns,
-	Steps:   []outbox.Step{{Name: "update", SQL: setMoved + ` FROM {rows} r JOIN {won} USING (effect) WHERE s.id = r.id`}},
+	Steps:   []outbox.Step{{Name: "update", SQL: setMoved + ` FROM {rows} r WHERE s.id = r.id`}},
 }
 
 func (f followRow) Kind() *outbox.Kind { return followKind }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -38,6 +39,7 @@ import (
 //
 //	go test -run '^$' -bench Accept -benchtime 1x ./producers/spendapi
 func BenchmarkAccept(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as cmd/sluice does, for all ways alike
 	for _, clients := range []int{64, 256} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			server := testenv.DurablePostgres(b)
