@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -101,8 +102,13 @@ func storyJSON(story books.Story) map[string]any {
 func printStory(io stdio, story books.Story) error {
 	s := story.Spend
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
+	type moment struct {
+		at   time.Time
+		what string
+	}
+	var moments []moment
 	line := func(at time.Time, format string, args ...any) {
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", at.UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprintf(format, args...))
+		moments = append(moments, moment{at, fmt.Sprintf(format, args...)})
 	}
 	_, _ = fmt.Fprintf(w, "spend %s\t%s %s\nplayer\t%s\nitem\t%d x %s for %s (catalogue version %d)\n",
 		s.ID, s.State, s.Reason, s.AppUserID, s.Quantity, s.Item, s.Cost, s.CatalogVersion)
@@ -133,6 +139,10 @@ func printStory(io stdio, story books.Story) error {
 	}
 	if s.State.Final() {
 		line(s.FinishedAt, "%s", s.State)
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
+	for _, m := range moments {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", m.at.UTC().Format("2006-01-02T15:04:05.000Z"), m.what)
 	}
 	return w.Flush()
 }
