@@ -30,7 +30,8 @@ var roles = []config.Role{
 func TestARoleRefusesToStartWithoutWhatItNeedsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	want := map[config.Role][]string{
-		config.RoleServe: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
+		config.RoleServe: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID",
+			"SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
 		config.RoleWork: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID",
 			"SLUICE_CATALOG"},
 		config.RoleRelay:   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL"},
@@ -132,9 +133,10 @@ func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 	if len(loading) != 5 {
 		t.Errorf("load reports %d problems, want 5:\n%v", len(loading), err)
 	}
-	// NATS scheme, short secret, no catalogue. The database is set, only unreadable.
-	if len(rest) != 3 {
-		t.Errorf("validate reports %q, want 3 problems", rest)
+	// NATS scheme, short secret, no provider key, no project, no catalogue. The
+	// database is set, only unreadable.
+	if len(rest) != 5 {
+		t.Errorf("validate reports %q, want 5 problems", rest)
 	}
 	if text := strings.Join(append(loading, rest...), "\n"); strings.Count(text, "SLUICE_DATABASE_URL") != 1 {
 		t.Errorf("the database is reported more than once:\n%s", text)

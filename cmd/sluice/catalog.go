@@ -50,12 +50,19 @@ func (s *catalogSource) load(ctx context.Context) error {
 	return nil
 }
 
-// reloadOnHangup loads the catalogue again at every SIGHUP. One that is wrong is
-// reported and the current one stays.
+// reloadOnHangup loads the catalogue again at every SIGHUP until ctx ends. One
+// that is wrong is reported and the current one stays. When it returns, a SIGHUP
+// no longer ends the process.
 func (s *catalogSource) reloadOnHangup(ctx context.Context) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	go func() {
+		defer signal.Stop(hangups)
+		s.reloadAt(ctx, hangups)
+	}()
+}
+
+func (s *catalogSource) reloadAt(ctx context.Context, hangups <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():

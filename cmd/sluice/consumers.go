@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"text/tabwriter"
@@ -34,10 +35,13 @@ func durable(spec consumers.Spec, lane events.Lane) broker.Durable {
 	return broker.Durable{Consumer: spec.Name, Lane: lane, Types: spec.Types, AckWait: consumers.AckWait, MaxInFlight: spec.Concurrency}
 }
 
-// subscriber returns where a spec's messages of a lane come from.
-func subscriber(conn *broker.Conn) func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
+// subscriber returns where a spec's messages of a lane come from. concurrency is
+// how many deliveries of a lane this process has in hand at most; 0: as the spec
+// says.
+func subscriber(conn *broker.Conn, concurrency int) func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
 	return func(spec consumers.Spec, lane events.Lane) (message.Subscriber, string, error) {
 		d := durable(spec, lane)
+		d.MaxInFlight = cmp.Or(concurrency, d.MaxInFlight)
 		sub, err := broker.NewSubscriber(conn, d, broker.SubscriberConfig{})
 		return sub, d.Name(), err
 	}

@@ -36,7 +36,7 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	go catalog.reloadOnHangup(ctx)
+	catalog.reloadOnHangup(ctx)
 	provider, err := p.provider()
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func (p *process) work(ctx context.Context) error {
 	if len(runners) == 0 {
 		return exitError{fmt.Errorf("no consumer is called %s; there are %s", strings.Join(p.config.Work.Only, ", "), specNames()), exitBadUsage}
 	}
-	router, err := consumers.NewRouter(p.log, runners, subscriber(p.conn))
+	router, err := consumers.NewRouter(p.log, runners, subscriber(p.conn, p.config.Work.Concurrency))
 	if err != nil {
 		return err
 	}
