@@ -41,8 +41,10 @@ const (
 	// delivery to another process. Handlers send one at a third of it.
 	AckWait = 10 * time.Second
 	// RetryMinDefault and RetryMaxDefault bound the waits between attempts.
+	// The longest wait is what a spend still waits when the provider is back, and
+	// every attempt of it may have failed by bad luck alone.
 	RetryMinDefault = 100 * time.Millisecond
-	RetryMaxDefault = time.Minute
+	RetryMaxDefault = 10 * time.Second
 )
 
 // Consumer turns events into effects.

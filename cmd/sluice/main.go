@@ -106,6 +106,7 @@ func untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGHUP) // serve reloads its catalogue at it; nobody ends at it
 	go func() {
 		<-signals
 		cancel()

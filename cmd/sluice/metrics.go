@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -10,6 +13,7 @@ import (
 
 // providerMetrics counts calls to the provider.
 type providerMetrics struct {
+	last    atomic.Pointer[revenuecat.Call]
 	calls   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 }
@@ -29,6 +33,23 @@ func newProviderMetrics(registry prometheus.Registerer) *providerMetrics {
 }
 
 func (m *providerMetrics) observe(call revenuecat.Call) {
+	m.last.Store(&call)
 	m.calls.WithLabelValues(string(call.Op), strconv.Itoa(call.Status), string(call.Outcome)).Inc()
 	m.seconds.WithLabelValues(string(call.Op)).Observe(call.Duration.Seconds())
+}
+
+// status says how the provider was when this process last called it.
+func (m *providerMetrics) status() string {
+	switch last := m.last.Load(); {
+	case last == nil:
+		return "not called yet"
+	case last.Status == 0:
+		return "does not answer"
+	case last.Status == http.StatusUnauthorized || last.Status == http.StatusForbidden:
+		return fmt.Sprintf("refuses our key (%d)", last.Status)
+	case last.Status == http.StatusTooManyRequests || last.Status >= http.StatusInternalServerError:
+		return fmt.Sprintf("in trouble (%d)", last.Status)
+	default:
+		return "ok"
+	}
 }

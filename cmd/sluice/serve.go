@@ -61,7 +61,7 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 		return fmt.Errorf("outcome notices: %w", err)
 	}
 	defer stopNotices()
-	health := &monitor.Health{DB: p.db, Conn: p.conn}
+	health := &monitor.Health{DB: p.db, Conn: p.conn, Provider: p.providerMetrics.status}
 	mux := http.NewServeMux()
 	api.Routes(mux)
 	mux.HandleFunc("GET /livez", health.Live)
