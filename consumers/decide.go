@@ -18,10 +18,11 @@ const (
 	// What is owed to a consumer counts as under way for as long as the broker holds
 	// an older message of it, so a delivery that keeps failing must not stay there.
 	brokerTriesMax = 8
-	// panicsMax is how often an event may crash its consumer before it is set
-	// aside. A panic is a mistake of ours; a few tries tell a race from a rule.
+	// panicsMax is the attempt from which on a panic sets the event aside. A panic
+	// is a mistake of ours; a few tries tell a race from a rule. Attempts that failed
+	// otherwise count too.
 	panicsMax = 5
-	// dataErrorsMax is how often effects may be refused by the database.
+	// dataErrorsMax is the same for effects that the database refuses.
 	dataErrorsMax = 5
 	// jitterShare spreads waits, so that what failed together does not return together.
 	jitterShare = 0.2

@@ -1,6 +1,7 @@
 package consumers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,8 @@ func (r *Runner) deliver(ctx context.Context, spec Spec, event events.Event) (st
 		if effects.Guard == nil {
 			return "done", nil
 		}
-		if _, finishing := effects.Guard.(outbox.Finish); !finishing {
+		_, finishing := effects.Guard.(outbox.Finish)
+		if !finishing {
 			effects.Done = append(effects.Done, delivery)
 		}
 		switch result, err := r.Committer.Commit(ctx, effects); {
@@ -97,6 +99,8 @@ func (r *Runner) deliver(ctx context.Context, spec Spec, event events.Event) (st
 			return "", fmt.Errorf("commit effects of %s: %w", event.ID, err)
 		case result == outbox.Applied:
 			return "applied", nil
+		case result == outbox.Duplicate && finishing:
+			return "duplicate", nil
 		case result == outbox.Duplicate:
 			return "duplicate", r.finish(ctx, delivery)
 		}
@@ -130,20 +134,26 @@ func (r *Runner) fail(ctx context.Context, msg *message.Message, spec Spec, even
 	delivery := outbox.Delivery{EventID: event.ID, Consumer: spec.Name}
 	switch {
 	case decided.Dead:
-		return r.settle(ctx, msg, cause, "dead_letter", deadLetter(msg, delivery, event, attempt, cause))
+		return r.settle(ctx, msg, cause, decided, "dead_letter", deadLetter(msg, delivery, event, attempt, cause))
 	case decided.Park:
-		return r.settle(ctx, msg, cause, "parked", outbox.Park{Delivery: delivery, Wait: decided.After, Attempts: deliveries(msg), Error: cause.Error()})
+		return r.settle(ctx, msg, cause, decided, "parked", outbox.Park{Delivery: delivery, Wait: decided.After, Attempts: attempt, Error: cause.Error()})
 	default:
 		broker.NakAfter(msg, decided.After)
 		return "retry", cause
 	}
 }
 
-// settle commits what becomes of a failed delivery instead of another attempt.
-func (r *Runner) settle(ctx context.Context, msg *message.Message, cause error, outcome string, guard outbox.GuardRow) (string, error) {
-	if _, err := r.Committer.Commit(ctx, outbox.Effects{Guard: guard}); err != nil {
+// settle commits what becomes of a failed delivery instead of another attempt. A
+// delivery whose row is gone cannot park; it comes again through the broker,
+// because somebody may rely on this consumer's next try.
+func (r *Runner) settle(ctx context.Context, msg *message.Message, cause error, decided Disposition, outcome string, guard outbox.GuardRow) (string, error) {
+	switch result, err := r.Committer.Commit(ctx, outbox.Effects{Guard: guard}); {
+	case err != nil:
 		broker.NakAfter(msg, parkAbove)
 		return "retry", errors.Join(cause, err)
+	case result == outbox.Stale:
+		broker.NakAfter(msg, decided.After)
+		return "retry", cause
 	}
 	return outcome, nil
 }
@@ -152,8 +162,8 @@ func deadLetter(msg *message.Message, delivery outbox.Delivery, event events.Eve
 	letter := outbox.DeadLetter{
 		Delivery: delivery, Lane: event.Lane, Payload: msg.Payload, Attempts: attempt, Error: cause.Error(),
 	}
-	if event.ID == "" { // not even an event: the broker's id names it
-		letter.Delivery.EventID = msg.UUID
+	if event.ID == "" { // not even an event: whoever published it names it
+		letter.Delivery.EventID = cmp.Or(msg.Metadata.Get(outbox.HeaderEventID), msg.UUID)
 	} else {
 		letter.Subject = event.Subject()
 	}
@@ -202,7 +212,24 @@ func NewRouter(log *slog.Logger, runners []*Runner, subscriber func(Spec, events
 // attempt and the commit after it fit.
 const drainPatience = 15 * time.Second
 
-// quietly has watermill log its own comings and goings as debug.
+// quietly has watermill log its own comings and goings as debug, and not repeat
+// as an error what our line of a delivery has said.
 func quietly(log *slog.Logger) watermill.LoggerAdapter {
-	return watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	return quietLogger{watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})}
+}
+
+type quietLogger struct{ watermill.LoggerAdapter }
+
+// Error implements watermill.LoggerAdapter.
+func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
+	if msg == "Handler returned error" {
+		l.Debug(msg, fields)
+		return
+	}
+	l.LoggerAdapter.Error(msg, err, fields)
+}
+
+// With implements watermill.LoggerAdapter.
+func (l quietLogger) With(fields watermill.LogFields) watermill.LoggerAdapter {
+	return quietLogger{l.LoggerAdapter.With(fields)}
 }

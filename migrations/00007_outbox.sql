@@ -4,6 +4,7 @@
 -- message that JetStream accepted and lost is still owed.
 CREATE TABLE outbox (
     due_at       timestamptz NOT NULL DEFAULT now(), -- not before; a wait of more than a few seconds parks here
+    owed_since   timestamptz NOT NULL DEFAULT now(), -- never changed: how long the effect is owed
     published_at timestamptz DEFAULT now(),          -- last publish; null while parked. Touched by the sweeper and by parking only
     republished  integer NOT NULL DEFAULT 0,         -- a republish needs another Nats-Msg-Id
     attempts     integer NOT NULL DEFAULT 0,         -- failed attempts before this one was parked

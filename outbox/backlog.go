@@ -14,7 +14,7 @@ type Owed struct {
 	Lane      string        `db:"lane"`
 	Rows      int64         `db:"rows"`
 	Parked    int64         `db:"parked"` // of them, waiting for their due time
-	OldestAge time.Duration `db:"-"`      // since the oldest row fell due; 0 when none has
+	OldestAge time.Duration `db:"-"`      // how long the oldest has been owed, parked or not
 	AgeMillis float64       `db:"age_ms"`
 }
 
@@ -23,7 +23,7 @@ func ReadOwed(ctx context.Context, db *sqlx.DB) ([]Owed, error) {
 	var list []Owed
 	err := db.SelectContext(ctx, &list, `
 		SELECT consumer, lane, count(*) AS rows, count(*) FILTER (WHERE published_at IS NULL) AS parked,
-			greatest(coalesce(extract(epoch FROM now() - min(due_at)) * 1000, 0), 0)::float8 AS age_ms
+			greatest(coalesce(extract(epoch FROM now() - min(owed_since)) * 1000, 0), 0)::float8 AS age_ms
 		FROM outbox GROUP BY consumer, lane ORDER BY consumer, lane`)
 	if err != nil {
 		return nil, fmt.Errorf("read outbox: %w", err)

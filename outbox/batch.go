@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,9 +34,10 @@ func (c *Committer) run(s *session, batch []*pending) {
 		switch class := postgres.Classify(err); {
 		case class == postgres.Deadlock && try < deadlockTriesMax:
 			c.config.Metrics.deadlocks.Inc()
-		case class == postgres.Unavailable || class == postgres.Canceled || class == postgres.Deadlock:
+		case class == postgres.Unavailable || class == postgres.Canceled || class == postgres.Deadlock || systemic(err):
 			s.reset()
 			if time.Now().Add(wait).After(deadline) {
+				c.config.Log.Warn("commits fail", "waiting", c.Depth(), "error", err)
 				c.fail(batch, fmt.Errorf("%w: %w", ErrUnavailable, err))
 				return
 			}
@@ -48,10 +50,22 @@ func (c *Committer) run(s *session, batch []*pending) {
 	}
 }
 
-// bisect finds whose data the database refuses: halves are committed apart until
-// the refused one stands alone and hears why.
+// systemic reports whether an error is about us rather than about a row: a
+// password, a right, a table or a statement that is not there (SQLSTATE classes
+// 28, 3D, 26, 42). It fails the whole batch, and is nobody's data.
+func systemic(err error) bool {
+	code := postgres.Code(err)
+	return len(code) == 5 && slices.Contains([]string{"28", "3D", "26", "42"}, code[:2])
+}
+
+// bisect finds whose effects the database refuses: halves are committed apart
+// until the refused one stands alone and hears why. Only an error about its data
+// is a DataError; anything else may pass when it is tried again.
 func (c *Committer) bisect(s *session, batch []*pending, err error) {
-	s.reset()
+	data := postgres.Classify(err) == postgres.Data
+	if !data {
+		s.reset() // after a data error the connection is as good as before
+	}
 	if len(batch) > 1 {
 		c.run(s, batch[:len(batch)/2])
 		c.run(s, batch[len(batch)/2:])
@@ -59,8 +73,10 @@ func (c *Committer) bisect(s *session, batch []*pending, err error) {
 	}
 	c.queue.suspect(batch[0].effects.Owner)
 	c.config.Metrics.dataErrors.Inc()
-	c.config.Log.Error("effects cannot be stored", "effects", batch[0].effects.ID, "guard", batch[0].effects.Guard.Kind().Name, "error", err)
-	c.fail(batch, &DataError{Err: err})
+	if data {
+		err = &DataError{Err: err}
+	}
+	c.fail(batch, fmt.Errorf("effects %s of %s: %w", batch[0].effects.ID, batch[0].effects.Guard.Kind().Name, err))
 }
 
 func (c *Committer) fail(batch []*pending, err error) {

@@ -2,7 +2,7 @@ package outbox
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -48,7 +48,7 @@ type CommitterConfig struct {
 	Committers    int
 	QueueMax      int
 	Patience      time.Duration
-	Log           *slog.Logger
+	Log           *slog.Logger // nil: nothing is logged
 	Metrics       *Metrics
 }
 
@@ -67,6 +67,9 @@ func NewCommitter(config CommitterConfig) *Committer {
 	config.Committers = orDefault(config.Committers, CommittersDefault)
 	config.QueueMax = orDefault(config.QueueMax, QueueMaxDefault)
 	config.Patience = orDefault(config.Patience, PatienceDefault)
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
 	if config.Metrics == nil {
 		config.Metrics = NewMetrics(nil)
 	}
@@ -93,7 +96,7 @@ func orDefault[T int | time.Duration](value, fallback T) T {
 // twice and tells.
 func (c *Committer) Commit(ctx context.Context, effects Effects) (Result, error) {
 	if effects.Guard == nil {
-		return 0, fmt.Errorf("effects of %q have no guard", effects.Owner)
+		return 0, errors.New("effects without a guard")
 	}
 	if effects.ID == "" {
 		effects.ID = NewID()

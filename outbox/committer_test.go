@@ -89,14 +89,14 @@ func TestStaleGuardChangesNothing(t *testing.T) {
 	require.Equal(t, 1, count(t, db, "SELECT count(*) FROM outbox"))
 }
 
-func TestPoisonRowIsBisectedAndItsOwnerCommitsAlone(t *testing.T) {
+func TestRefusedRowIsBisectedAndItsOwnerCommitsAlone(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
 	c := committer(t, db, oneAtATime)
 	release := blocked(t, db, c)
-	poison := newSpend("poison", "k")
-	poison.Quantity = 0 // breaks spends_quantity_check
-	all := []outbox.Effects{accept(poison)}
+	refused := newSpend("refused", "k")
+	refused.Quantity = 0 // breaks spends_quantity_check
+	all := []outbox.Effects{accept(refused)}
 	for _, player := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		all = append(all, accept(newSpend(player, "k")))
 	}
@@ -114,7 +114,7 @@ func TestPoisonRowIsBisectedAndItsOwnerCommitsAlone(t *testing.T) {
 	// What the owner sends next, sound as it is, shares a commit with nobody: its
 	// row and the others' have different transaction ids.
 	release = blockedOn(t, db, c, "again")
-	wait = commitAll(t, c, []outbox.Effects{accept(newSpend("h", "k")), accept(newSpend("poison", "k2")), accept(newSpend("i", "k"))})
+	wait = commitAll(t, c, []outbox.Effects{accept(newSpend("h", "k")), accept(newSpend("refused", "k2")), accept(newSpend("i", "k"))})
 	require.Eventually(t, func() bool { return c.Depth() == 3 }, 5*time.Second, time.Millisecond)
 	release()
 	for _, v := range wait() {

@@ -28,7 +28,8 @@ type Effects struct {
 	// ("player:p1"). Two Effects that share a key are never in one batch.
 	Touches []string
 	// Owner is whose data this is. After a data error the owner's effects are
-	// committed alone for a while, so that they cannot fail others' commits.
+	// committed alone, until a thousand other owners had one, so that they cannot
+	// fail others' commits.
 	Owner string
 	// Intake marks new work. Under load later steps go first, so that fulfilment
 	// keeps pace with acceptance.

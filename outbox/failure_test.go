@@ -172,3 +172,23 @@ func (p *proxy) answers(client, server net.Conn) {
 		}
 	}
 }
+
+// A password that was changed, or a table that is not there, is nobody's data:
+// the whole batch fails, and may succeed later.
+func TestWrongPasswordOrMissingTableIsNobodysData(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	c := committer(t, db, func(config *outbox.CommitterConfig) { config.Patience = 50 * time.Millisecond })
+	_, err := db.Exec("ALTER TABLE outbox RENAME TO outbox_gone")
+	require.NoError(t, err)
+	for _, v := range commitAll(t, c, []outbox.Effects{accept(newSpend("a", "k")), accept(newSpend("b", "k"))})() {
+		require.ErrorIs(t, v.err, outbox.ErrUnavailable)
+		var data *outbox.DataError
+		require.NotErrorAs(t, v.err, &data)
+	}
+	_, err = db.Exec("ALTER TABLE outbox_gone RENAME TO outbox")
+	require.NoError(t, err)
+	result, err := c.Commit(t.Context(), accept(newSpend("a", "k")))
+	require.NoError(t, err)
+	require.Equal(t, outbox.Applied, result)
+}

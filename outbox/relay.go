@@ -17,8 +17,10 @@ type Publisher interface {
 }
 
 // InFlightMaxDefault bounds the messages that are published and not yet stored
-// by the broker, and so the relay's memory: about 10 MB of events.
-const InFlightMaxDefault = 16384
+// by the broker, and so the relay's memory: about 2 MB of events. It stays below
+// what the broker's connection takes before it blocks (4,096), with room for a
+// sweeper's chunk: a broker that does not answer must not hold up commits.
+const InFlightMaxDefault = 3072
 
 // Relay hands committed events to the broker, straight from memory: nothing is
 // read back on the good path. It keeps no promise. What it drops (too many in
@@ -30,7 +32,7 @@ type Relay struct {
 	metrics   *Metrics
 }
 
-// NewRelay returns a relay with at most max messages in flight; 0 takes the default.
+// NewRelay returns a relay with at most maxInFlight messages in flight; 0 takes the default.
 func NewRelay(publisher Publisher, maxInFlight int, metrics *Metrics) *Relay {
 	if metrics == nil {
 		metrics = NewMetrics(nil)

@@ -112,7 +112,7 @@ func (d Delivery) key() string { return "delivery:" + d.EventID + "/" + d.Consum
 type Park struct {
 	Delivery Delivery
 	Wait     time.Duration // from now, by PostgreSQL's clock
-	Attempts int           // failed attempts since it was last published
+	Attempts int           // failed attempts in all
 	Error    string        // what the last attempt failed with, for operators
 }
 
@@ -122,7 +122,7 @@ var parkKind = &Kind{
 	Steps: []Step{
 		{"lock", lockDeliveries},
 		{"update", `UPDATE outbox o SET due_at = now() + r.wait_ms * interval '1 millisecond', published_at = NULL,
-				attempts = o.attempts + r.attempts, last_error = r.error
+				attempts = r.attempts, last_error = r.error
 			FROM {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Judge: `SELECT effect, 'stale' FROM {rows}`,
@@ -143,7 +143,8 @@ func (p Park) AppendTo(c *Columns, effect string) {
 func (p Park) GuardKey() string { return p.Delivery.key() }
 
 // DeadLetter is the guard that sets a delivery aside for an operator: the row
-// moves to dead_letters in one commit. Doing it again is a duplicate.
+// moves to dead_letters in one commit. A letter that an operator had replayed and
+// that dies again is open again.
 type DeadLetter struct {
 	Delivery Delivery
 	Lane     events.Lane
@@ -159,10 +160,14 @@ var deadLetterKind = &Kind{
 	Columns: append(deliveryColumns[:2:2], Column{"lane", "text"}, Column{"subject", "text"}, Column{"payload", "bytea"},
 		Column{"attempts", "integer"}, Column{"error", "text"}, Column{"stack", "text"}),
 	Steps: []Step{
-		{"insert", `INSERT INTO dead_letters (event_id, consumer, lane, subject, payload, attempts, error, stack)
+		{"lock", lockDeliveries},
+		{"insert", `INSERT INTO dead_letters AS d (event_id, consumer, lane, subject, payload, attempts, error, stack)
 			SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload, r.attempts, r.error, r.stack FROM {rows} r
-			ON CONFLICT DO NOTHING RETURNING event_id, consumer`},
-		{"delete", `DELETE FROM outbox o USING {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer`},
+			ON CONFLICT (event_id, consumer) DO UPDATE SET died_at = now(), resolved_at = NULL, resolution = '', attempts = excluded.attempts,
+				error = excluded.error, stack = excluded.stack, payload = excluded.payload
+			RETURNING event_id, consumer`},
+		{"delete", `DELETE FROM outbox o USING {rows} r
+			WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING 1`},
 		{"effects", `SELECT r.effect FROM {rows} r WHERE ((r.event_id, r.consumer) IN (SELECT event_id, consumer FROM {insert})) IS TRUE`},
 	},
 	Judge: `SELECT effect, 'duplicate' FROM {rows}`,

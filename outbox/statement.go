@@ -16,7 +16,8 @@ type statement struct {
 	kinds []*Kind
 }
 
-// plan orders the kinds of a batch and writes the statement for them.
+// plan orders the kinds of a batch; the statement for them is written when a
+// connection has not prepared it yet.
 func plan(guards, rows []*Kind) statement {
 	byName := func(a, b *Kind) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(guards, byName)

@@ -38,6 +38,10 @@ const (
 // before: the broker's own count starts anew with each publish.
 const HeaderAttempts = "Sluice-Attempts"
 
+// HeaderEventID carries, on a republished message, the event's id: the message's
+// own id is another one.
+const HeaderEventID = "Sluice-Event-Id"
+
 // Backlog tells how far a consumer is. The broker implements it.
 type Backlog interface {
 	// OldestUnfinished returns the age of the oldest message that the consumer has
@@ -165,7 +169,7 @@ func (s *Sweeper) publish(ctx context.Context, rows []owed) error {
 	for _, row := range rows {
 		// The guard removes duplicates; the broker's window would swallow the repair.
 		id := row.EventID + "." + strconv.Itoa(row.Republished)
-		header := map[string]string{HeaderAttempts: strconv.Itoa(row.Attempts)}
+		header := map[string]string{HeaderAttempts: strconv.Itoa(row.Attempts), HeaderEventID: row.EventID}
 		s.Publisher.Publish(row.Subject, id, row.Payload, header, func(err error) {
 			mu.Lock()
 			first = cmpErr(first, err)

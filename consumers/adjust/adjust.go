@@ -18,7 +18,6 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/adjustments"
-	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -27,18 +26,13 @@ type Teller interface {
 	Charge(ctx context.Context, appUserID string) (settled []string, err error)
 }
 
-// Spends reads a spend; books.Books does.
-type Spends interface {
-	Spend(ctx context.Context, id string) (economy.Spend, error)
-}
-
 // heldWait is when to look again at a spend that an operator holds.
 const heldWait = 15 * time.Second
 
 // Consumer is the consumer adjust.
 type Consumer struct {
 	Teller Teller
-	Spends Spends
+	Spends consumers.Spends
 }
 
 // Spec implements consumers.Consumer.
@@ -72,14 +66,12 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 	case slices.Contains(settled, id):
 		return outbox.Effects{}, nil
 	}
-	spend, err := c.Spends.Spend(ctx, id)
+	spend, err := consumers.LoadSpend(ctx, c.Spends, event)
 	switch {
-	case errors.Is(err, books.ErrNotFound):
-		return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s: no such spend", event.ID))
 	case err != nil:
 		return outbox.Effects{}, err
-	case spend.State == economy.Requested:
-		return outbox.Effects{}, &adjustments.Retry{After: heldWait, Err: fmt.Errorf("%s waits for an operator", spend)}
+	case spend.State == economy.Requested: // nothing charged it, so an operator holds it
+		return outbox.Effects{}, &adjustments.Retry{After: heldWait, Err: fmt.Errorf("%s is held", spend)}
 	}
 	return outbox.Effects{Guard: outbox.Finish{EventID: event.ID, Consumer: Spec.Name}}, nil
 }

@@ -9,14 +9,11 @@ package compensate
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/adjustments"
-	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -25,15 +22,10 @@ type Teller interface {
 	Refund(ctx context.Context, spend economy.Spend) error
 }
 
-// Spends reads a spend; books.Books does.
-type Spends interface {
-	Spend(ctx context.Context, id string) (economy.Spend, error)
-}
-
 // Consumer is the consumer compensate.
 type Consumer struct {
 	Teller Teller
-	Spends Spends
+	Spends consumers.Spends
 }
 
 // Spec is what compensate is to the rest of the system.
@@ -50,14 +42,7 @@ func (Consumer) Spec() consumers.Spec { return Spec }
 // revoke first: they are granted only by the commit that fulfils, and this spend
 // left charged for refunding instead.
 func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
-	id, err := event.SpendID()
-	if err != nil {
-		return outbox.Effects{}, err
-	}
-	spend, err := c.Spends.Spend(ctx, id)
-	if errors.Is(err, books.ErrNotFound) {
-		return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s: no such spend", event.ID))
-	}
+	spend, err := consumers.LoadSpend(ctx, c.Spends, event)
 	if err != nil {
 		return outbox.Effects{}, err
 	}

@@ -9,7 +9,6 @@ package fulfil
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,11 +19,6 @@ import (
 	"github.com/sluice-gems/sluice/outbox"
 )
 
-// Spends reads a spend; books.Books does.
-type Spends interface {
-	Spend(ctx context.Context, id string) (economy.Spend, error)
-}
-
 // Catalogs reads a stored version of the catalogue; books.Catalogs does.
 type Catalogs interface {
 	Catalog(ctx context.Context, version int64) (economy.Catalog, error)
@@ -32,7 +26,7 @@ type Catalogs interface {
 
 // Consumer is the consumer fulfil.
 type Consumer struct {
-	Spends   Spends
+	Spends   consumers.Spends
 	Catalogs Catalogs
 	Now      func() time.Time
 }
@@ -50,14 +44,7 @@ func (Consumer) Spec() consumers.Spec { return Spec }
 // Consume hands the spend's item over as the version of the catalogue that
 // priced it says. A spend that is not charged any more needs nothing.
 func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
-	id, err := event.SpendID()
-	if err != nil {
-		return outbox.Effects{}, err
-	}
-	spend, err := c.Spends.Spend(ctx, id)
-	if errors.Is(err, books.ErrNotFound) {
-		return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s: no such spend", event.ID))
-	}
+	spend, err := consumers.LoadSpend(ctx, c.Spends, event)
 	if err != nil {
 		return outbox.Effects{}, err
 	}

@@ -24,7 +24,7 @@ type Adjustment struct {
 	IdempotencyKey string
 	Body           string // sent byte for byte at every attempt
 	Deltas         economy.Amounts
-	Attempts       int64         // calls made or under way
+	Attempts       int64         // attempts made or under way, those included that the client held back
 	LeasedBy       string        // the process that may call, or called last and did not record it; empty: it did
 	LeasedFor      time.Duration // for how much longer nobody else may, when it was read
 	OpenedAt       time.Time

@@ -100,7 +100,7 @@ func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string
 	case promised:
 		return nil, ErrInHand
 	case refused:
-		return nil, inHand(appUserID)
+		return nil, inHand("charge")
 	case taken:
 	}
 	left := false
@@ -127,7 +127,7 @@ func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string
 // Errors are those of Charge, but never ErrInHand: it asks to be called again.
 func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
 	if t.players.take(spend.AppUserID, false, false) != taken {
-		return inHand(spend.ID)
+		return inHand("refund of spend " + spend.ID)
 	}
 	defer t.players.abandon(spend.AppUserID)
 	bindRefund := func(ctx context.Context, _ []economy.Spend) (Turn, error) {
@@ -212,7 +212,7 @@ func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends []econo
 func (t *Teller) adopt(ctx context.Context, turn Turn) error {
 	open := turn.Open
 	if open.LeasedBy != t.Process && open.LeasedFor > 0 {
-		return &Retry{After: open.LeasedFor, Err: fmt.Errorf("adjustment %s: another process has it", open.ID)}
+		return &Retry{After: min(open.LeasedFor, inHandWait), Err: fmt.Errorf("adjustment %s: another process has it", open.ID)}
 	}
 	leasedAt := t.Now()
 	result, err := t.Committer.Commit(ctx, outbox.Effects{
@@ -240,7 +240,7 @@ func (t *Teller) attempt(ctx context.Context, turn Turn, leasedAt time.Time) err
 	callCtx, cancel := context.WithTimeout(ctx, callPatience-started.Sub(leasedAt))
 	defer cancel()
 	outcome := t.Provider.Adjust(callCtx, revenuecat.Request{
-		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body),
+		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body), CreateCustomer: open.Purpose == Charge,
 	})
 	if !open.UnknownSince.IsZero() && outcome.Kind == economy.Refused {
 		// An earlier attempt went unanswered and may have been applied: a refusal of

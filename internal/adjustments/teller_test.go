@@ -195,7 +195,7 @@ func TestLeaseKeepsAnotherProcessAway(t *testing.T) {
 	_, err = w.teller().Charge(t.Context(), "p")
 	var retry *adjustments.Retry
 	require.ErrorAs(t, err, &retry)
-	require.Greater(t, retry.After, 30*time.Second)
+	require.Positive(t, retry.After)
 	require.Equal(t, calls, w.sim.Stats().Calls)
 }
 

@@ -19,7 +19,7 @@ var (
 		"Deliveries the outbox owes.", []string{"consumer", "lane"}, nil)
 	outboxParked = prometheus.NewDesc("sluice_outbox_parked_rows",
 		"Deliveries that wait for a later attempt.", []string{"consumer", "lane"}, nil)
-	spendsByState = prometheus.NewDesc("sluice_spends_attention",
+	spendsAttention = prometheus.NewDesc("sluice_spends_attention",
 		"Spends that only a person or the provider can settle, by why.", []string{"why"}, nil)
 	deadLetters = prometheus.NewDesc("sluice_dead_letters_open",
 		"Dead letters nobody has resolved.", []string{"consumer"}, nil)
@@ -27,7 +27,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{lagMessages, lagAge, outboxRows, outboxParked, spendsByState, deadLetters} {
+	for _, desc := range []*prometheus.Desc{lagMessages, lagAge, outboxRows, outboxParked, spendsAttention, deadLetters} {
 		ch <- desc
 	}
 }
@@ -42,16 +42,18 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if list, err := c.Lag(ctx); err == nil {
 		for _, lag := range list {
-			gauge(lagMessages, float64(lag.Messages), lag.Consumer, lag.Lane)
-			gauge(lagAge, time.Duration(lag.OldestAge).Seconds(), lag.Consumer, lag.Lane)
+			if lag.Error == "" {
+				gauge(lagMessages, float64(lag.Messages), lag.Consumer, lag.Lane)
+				gauge(lagAge, time.Duration(lag.OldestAge).Seconds(), lag.Consumer, lag.Lane)
+			}
 			gauge(outboxRows, float64(lag.Owed), lag.Consumer, lag.Lane)
 			gauge(outboxParked, float64(lag.Parked), lag.Consumer, lag.Lane)
 		}
 	}
 	if counts, err := c.attention(ctx); err == nil {
-		gauge(spendsByState, float64(counts.Unknown), "unknown")
-		gauge(spendsByState, float64(counts.NeedsOperator), "needs_operator")
-		gauge(spendsByState, float64(counts.Held), "held")
+		gauge(spendsAttention, float64(counts.Unknown), "unknown")
+		gauge(spendsAttention, float64(counts.NeedsOperator), "needs_operator")
+		gauge(spendsAttention, float64(counts.Held), "held")
 	}
 	var letters []struct {
 		Consumer string `db:"consumer"`

@@ -13,6 +13,7 @@ import (
 type Request struct {
 	AppUserID      string // 1 to 1,500 characters (RevenueCat API v2, customer_id)
 	IdempotencyKey string // never used for another customer or another body
+	CreateCustomer bool   // a customer the provider does not know is created, and the request sent once more
 	Body           []byte // sent as it is; see Body
 }
 
@@ -41,8 +42,9 @@ func Body(deltas economy.Amounts, reference string) []byte {
 }
 
 // Adjust sends r once and classifies what came of it. When the provider does
-// not know the customer (404), it is created and r sent once more. The same key
-// and bytes again change nothing at the provider once they were applied.
+// not know the customer (404) and r asks for it, the customer is created and r
+// sent once more; a credit to a customer who was deleted is Refused instead. The
+// same key and bytes again change nothing at the provider once they were applied.
 //
 // An Insufficient or Refused outcome of a request that was sent before and
 // ended Unknown relies on the provider knowing the key of what it has applied
@@ -54,7 +56,7 @@ func (c *Client) Adjust(ctx context.Context, r Request) economy.Outcome {
 	}
 	deltas := r.deltas()
 	first := c.sendAdjustment(ctx, r)
-	if first.status != http.StatusNotFound {
+	if first.status != http.StatusNotFound || !r.CreateCustomer {
 		outcome := classify(first, deltas)
 		c.report(ctx, OpAdjust, first, outcome.Kind)
 		return outcome

@@ -31,7 +31,7 @@ func errorBody(kind string, more ...string) string {
 }
 
 func request(deltas economy.Amounts) Request {
-	return Request{AppUserID: testPlayer, IdempotencyKey: "spend-1:charge", Body: Body(deltas, "spend-1")}
+	return Request{AppUserID: testPlayer, IdempotencyKey: "spend-1:charge", Body: Body(deltas, "spend-1"), CreateCustomer: true}
 }
 
 func TestAdjustClassifiesEveryAnswer(t *testing.T) {

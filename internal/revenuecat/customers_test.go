@@ -55,3 +55,14 @@ func TestAdjustCreatesACustomerTheProviderDoesNotKnow(t *testing.T) {
 		})
 	}
 }
+
+// A credit to a customer who was deleted must not make a new one to credit.
+func TestUnknownCustomerIsNotCreatedUnlessAsked(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, says(404, errorBody("resource_missing", "")))
+	r := request(economy.Amounts{"GEM": 50})
+	r.CreateCustomer = false
+	if got := newClient(t, p.URL).Adjust(t.Context(), r); got.Kind != economy.Refused {
+		t.Errorf("got %+v, want refused", got)
+	}
+}

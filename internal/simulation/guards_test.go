@@ -228,7 +228,7 @@ func (tx *transaction) park(row values) bool {
 	if owed == nil {
 		return false
 	}
-	attempts := owed.attempts + row.int("attempts")
+	attempts := row.int("attempts")
 	if attempts > math.MaxInt32 {
 		tx.refuse("integer out of range")
 	}
@@ -245,7 +245,7 @@ func (tx *transaction) deadLetter(row values) bool {
 	tx.deleteOwed(row["event_id"], row["consumer"])
 	name := row["event_id"] + " of " + row["consumer"]
 	if slices.Contains(tx.dead, name) {
-		return false
+		return true // open again
 	}
 	tx.broken("dead letter: %s: %s", name, row["error"])
 	change(tx, &tx.dead, append(slices.Clone(tx.dead), name))

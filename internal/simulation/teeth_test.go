@@ -11,7 +11,7 @@ const teethMax = 3000
 var (
 	purchases = faults{CommitLate: 0.3, TopUp: 0.02, all: true}
 	unheard   = faults{Crash: 0.06, CallLost: 0.3, CallRefused: 0.4, all: true}
-	slow      = faults{Stall: 0.5, TopUp: 0.02, Redelivered: 0.03, all: true}
+	slow      = faults{Stall: 0.8, TopUp: 0.05, Redelivered: 0.2, all: true}
 )
 
 // The checks are worth what they find. Each of these mistakes is made on purpose,

@@ -32,8 +32,7 @@ func TestEachKeyMovesTheBalanceExactlyOnce(t *testing.T) {
 			group.Go(func() {
 				for k := half; k < keys; k += 2 {
 					key := fmt.Sprintf("p%d-%d:charge", p, k)
-					r := revenuecat.Request{
-						AppUserID: fmt.Sprintf("p%d", p), IdempotencyKey: key,
+					r := revenuecat.Request{CreateCustomer: true, AppUserID: fmt.Sprintf("p%d", p), IdempotencyKey: key,
 						Body: revenuecat.Body(economy.Amounts{"GEM": -price}, key),
 					}
 					outcome := client.Adjust(t.Context(), r)
@@ -80,16 +79,12 @@ func TestClientCreatesTheCustomerItSpendsFor(t *testing.T) {
 	w := newWorld(t, simulator.Config{})
 	client := w.client(t)
 	adjust := func(id, key string, amount economy.Amount) economy.Outcome {
-		return client.Adjust(t.Context(), revenuecat.Request{
-			AppUserID: id, IdempotencyKey: key, Body: revenuecat.Body(economy.Amounts{"GEM": amount}, ""),
-		})
+		return client.Adjust(t.Context(), revenuecat.Request{CreateCustomer: true, AppUserID: id, IdempotencyKey: key, Body: revenuecat.Body(economy.Amounts{"GEM": amount}, "")})
 	}
 	equal(t, "debit", adjust("p1", "k1", -5).Kind, economy.Insufficient)
 	equal(t, "credit", adjust("p1", "k2", 5).Balances, economy.Amounts{"GEM": 5})
 	equal(t, "an id that cannot be created", adjust("$RCAnonymousID:1", "k3", 5).Kind, economy.Refused)
-	equal(t, "unknown currency", client.Adjust(t.Context(), revenuecat.Request{
-		AppUserID: "p1", IdempotencyKey: "k4", Body: revenuecat.Body(economy.Amounts{"RUBY": -1}, ""),
-	}).Kind, economy.Refused)
+	equal(t, "unknown currency", client.Adjust(t.Context(), revenuecat.Request{CreateCustomer: true, AppUserID: "p1", IdempotencyKey: "k4", Body: revenuecat.Body(economy.Amounts{"RUBY": -1}, "")}).Kind, economy.Refused)
 	equal(t, "a key used for another request", adjust("p1", "k2", 6).Kind, economy.Unknown)
 	equal(t, "too much", adjust("p1", "k5", economy.BalanceMax).Kind, economy.Refused)
 	reading, err := client.Balances(t.Context(), "p1")
@@ -107,9 +102,7 @@ func TestClientKeepsToTheSimulatedLimit(t *testing.T) {
 	client := w.client(t)
 	kinds := map[economy.OutcomeKind]int{}
 	for k := range 10 {
-		outcome := client.Adjust(t.Context(), revenuecat.Request{
-			AppUserID: "p1", IdempotencyKey: fmt.Sprint(k), Body: revenuecat.Body(economy.Amounts{"GEM": 1}, ""),
-		})
+		outcome := client.Adjust(t.Context(), revenuecat.Request{CreateCustomer: true, AppUserID: "p1", IdempotencyKey: fmt.Sprint(k), Body: revenuecat.Body(economy.Amounts{"GEM": 1}, "")})
 		kinds[outcome.Kind]++
 		if outcome.Kind == economy.Temporary && outcome.RetryAfter < 40*time.Second {
 			t.Errorf("wait %s, want about 50s", outcome.RetryAfter)
