@@ -17,15 +17,25 @@ const sessionSecretMin = 16
 
 // addresses checks where we listen and what we connect to.
 func (k *checker) addresses() {
-	host, port, err := net.SplitHostPort(k.config.HTTP.Addr)
-	_, portErr := strconv.ParseUint(port, 10, 16)
-	if err != nil || portErr != nil || strings.ContainsFunc(host, unicode.IsSpace) {
-		k.add("SLUICE_HTTP_ADDR", "%q is not an address: write host:port such as 127.0.0.1:8080, or :8080 for every interface", k.config.HTTP.Addr)
+	k.listen("SLUICE_HTTP_ADDR", k.config.HTTP.Addr)
+	if addr := k.config.Metrics.Addr; addr != "" {
+		k.listen("SLUICE_METRICS_ADDR", addr)
 	}
 	k.urls("SLUICE_DATABASE_URL", k.config.Database.URL, "postgres", "postgresql")
 	k.urls("SLUICE_NATS_URL", k.config.NATS.URL, "nats", "tls", "ws", "wss")
 	k.urls("SLUICE_REVENUECAT_URL", k.config.RevenueCat.URL, "https", "http")
 	k.urls("SLUICE_SESSION_JWKS_URL", k.config.Session.JWKSURL, "https", "http")
+}
+
+// listen checks an address that we listen on.
+func (k *checker) listen(name, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || strings.ContainsFunc(host, unicode.IsSpace) {
+		example := variable(name).Example
+		k.add(name, "%q is not an address: write host:port such as %s, or %s for every interface",
+			addr, example, example[strings.LastIndex(example, ":"):])
+	}
 }
 
 // urls checks the scheme and host of an address, of each in a list. The parser's
@@ -98,9 +108,13 @@ func (k *checker) keys(name string, list []Secret) {
 
 // headerValue reports a key that no HTTP header can carry as a token.
 func (k *checker) headerValue(name string, secret Secret) {
-	if strings.ContainsFunc(secret.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !visibleASCII(secret.Reveal()) {
 		k.add(name, "holds a space, a line break or a character beyond ASCII: write visible ASCII characters only, such as %s", variable(name).Example)
 	}
+}
+
+func visibleASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // numbers checks ranges and closed sets.

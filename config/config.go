@@ -10,6 +10,7 @@ import (
 type Config struct {
 	File       string // the YAML file it was read from (SLUICE_CONFIG); empty: none
 	HTTP       HTTP
+	Metrics    Metrics
 	Database   Database
 	NATS       NATS
 	RevenueCat RevenueCat
@@ -18,7 +19,7 @@ type Config struct {
 	Keys       Keys
 	Catalog    string  // path of the catalogue file, from the working directory
 	DataDir    string  // folder of what `sluice dev` and `sluice nats` keep
-	PlayerRate float64 // requests a second of one player, with bursts of PlayerBurst; 0: no limit
+	PlayerRate float64 // requests a second of one player, with bursts of five seconds of it; 0: no limit
 	Log        Log
 	Work       Work
 
@@ -27,13 +28,14 @@ type Config struct {
 	unread []string
 }
 
-// PlayerBurst is how many requests a player may send at once before PlayerRate
-// bounds them: five seconds of the default rate (design.md, section 8).
-const PlayerBurst = 100
-
 // HTTP is where `sluice serve` listens.
 type HTTP struct {
 	Addr string // host:port; an empty host is every interface, port 0 any free port
+}
+
+// Metrics is where the roles that serve no requests show how they are.
+type Metrics struct {
+	Addr string // host:port, as HTTP.Addr; empty: nowhere
 }
 
 // Database is the PostgreSQL that holds the truth.
@@ -50,7 +52,10 @@ type NATS struct {
 type RevenueCat struct {
 	URL       URL    // base of the API v2, without a trailing slash
 	SecretKey Secret // a v2 secret key; v1 keys are refused by the API
-	ProjectID string
+	// SecretKeyFile is where SecretKey was read; empty: not from a file. It is read
+	// again when it changes, see FileSecret.
+	SecretKeyFile string
+	ProjectID     string
 }
 
 // Webhook is how RevenueCat's webhooks prove where they come from.

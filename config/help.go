@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 )
 
@@ -20,16 +19,6 @@ func WriteHelp(w io.Writer) error {
 	return nil
 }
 
-// Markdown returns the table of settings for the documents.
-func Markdown() string {
-	var b strings.Builder
-	b.WriteString("| variable | YAML key | default | meaning |\n|---|---|---|---|\n")
-	for _, v := range Variables() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", code(v.Name), code(v.Key), code(v.Default), v.help())
-	}
-	return b.String()
-}
-
 // help is the doc line and how the value may be given.
 func (v Variable) help() string {
 	text := v.Doc
@@ -40,11 +29,4 @@ func (v Variable) help() string {
 		text += "; or " + v.fileName()
 	}
 	return text
-}
-
-func code(s string) string {
-	if s == "" {
-		return ""
-	}
-	return "`" + s + "`"
 }

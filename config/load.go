@@ -75,17 +75,28 @@ func (l *loader) environment(v Variable) {
 // applyFile applies the content of a secret's file, less one trailing newline.
 // place is how a problem names where it was set.
 func (l *loader) applyFile(v Variable, place, path string) {
-	raw, err := l.readFile(path)
+	value, err := readSecret(l.readFile, path)
 	if err != nil {
-		l.unreadable(v, fmt.Errorf("%s: %w: write the path of a readable file that holds the value", place, err))
-		return
-	}
-	value := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
-	if value == "" {
-		l.unreadable(v, fmt.Errorf("%s: %s is empty: write the value into it", place, path))
+		l.unreadable(v, fmt.Errorf("%s: %w", place, err))
 		return
 	}
 	l.apply(v, place, split(v, value))
+	if v.file != nil {
+		*v.file(&l.config) = path
+	}
+}
+
+// readSecret returns the content of a secret's file, less one trailing newline.
+func readSecret(readFile func(string) ([]byte, error), path string) (string, error) {
+	raw, err := readFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%w: write the path of a readable file that holds the value", err)
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
+	if value == "" {
+		return "", fmt.Errorf("%s is empty: write the value into it", path)
+	}
+	return value, nil
 }
 
 // apply parses values into v's field. place is how a problem names where they
@@ -93,6 +104,9 @@ func (l *loader) applyFile(v Variable, place, path string) {
 func (l *loader) apply(v Variable, place string, values []string) {
 	if !v.List && len(values) != 1 {
 		panic("config: one value expected for " + v.Name)
+	}
+	if v.file != nil {
+		*v.file(&l.config) = "" // the value wins over a file that was named before
 	}
 	if err := set(v.field(&l.config), values); err != nil {
 		for _, problem := range joined(err) {

@@ -69,6 +69,8 @@ func TestAProblemNamesVariableAndKeyAndWhatToWrite(t *testing.T) {
 			`SLUICE_HTTP_ADDR (http.addr): "8080" is not an address: write host:port such as 127.0.0.1:8080, or :8080 for every interface`},
 		{"port", func(c *config.Config) { c.HTTP.Addr = "h:65536" },
 			`SLUICE_HTTP_ADDR (http.addr): "h:65536" is not an address: write host:port such as 127.0.0.1:8080, or :8080 for every interface`},
+		{"metrics address", func(c *config.Config) { c.Metrics.Addr = "9090" },
+			`SLUICE_METRICS_ADDR (metrics.addr): "9090" is not an address: write host:port such as 127.0.0.1:9090, or :9090 for every interface`},
 		{"database scheme", func(c *config.Config) { c.Database.URL = config.NewURL("mysql://h/d") },
 			"SLUICE_DATABASE_URL (database.url): must begin with postgres:// or postgresql://: " +
 				"write one such as postgres://sluice:PASSWORD@localhost:5432/sluice?sslmode=require"},

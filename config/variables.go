@@ -4,15 +4,16 @@ import "strings"
 
 // Variable is one setting: a row of the table that everything derives from.
 type Variable struct {
-	Name    string // in the environment; a secret one may end in _FILE instead
-	Key     string // in the YAML file, dotted; empty: only in the environment
-	Secret  bool   // may be read from a file, is never printed
-	List    bool   // comma separated in the environment, a sequence in YAML
-	Default string // as one would write it; empty: unset
-	Example string // what to write, for messages about a missing or bad value
-	Doc     string // meaning, unit and bounds, in one line
+	Name    string `json:"variable"`          // in the environment; a secret one may end in _FILE instead
+	Key     string `json:"key,omitempty"`     // in the YAML file, dotted; empty: only in the environment
+	Secret  bool   `json:"secret,omitempty"`  // may be read from a file, is never printed
+	List    bool   `json:"list,omitempty"`    // comma separated in the environment, a sequence in YAML
+	Default string `json:"default,omitempty"` // as one would write it; empty: unset
+	Example string `json:"example"`           // what to write, for messages about a missing or bad value
+	Doc     string `json:"doc"`               // meaning, unit and bounds, in one line
 
-	field func(*Config) any // where it lies: a pointer to one of the types of set
+	field func(*Config) any     // where it lies: a pointer to one of the types of set
+	file  func(*Config) *string // where the path of its file lies, of a secret that is read again
 }
 
 // fileVariable names the YAML file. It is read before all others.
@@ -31,6 +32,9 @@ var table = []Variable{
 	{Name: "SLUICE_HTTP_ADDR", Key: "http.addr", Example: "127.0.0.1:8080",
 		Doc:   "address to listen on, host:port; an empty host is every interface",
 		field: func(c *Config) any { return &c.HTTP.Addr }},
+	{Name: "SLUICE_METRICS_ADDR", Key: "metrics.addr", Example: "127.0.0.1:9090",
+		Doc:   "address where sluice work and sluice relay serve /livez and /metrics; unset: nowhere",
+		field: func(c *Config) any { return &c.Metrics.Addr }},
 	{Name: "SLUICE_DATABASE_URL", Key: "database.url", Secret: true, //nolint:gosec // G101: the example's password is the word PASSWORD
 		Example: "postgres://sluice:PASSWORD@localhost:5432/sluice?sslmode=require",
 		Doc:     "PostgreSQL, the truth",
@@ -42,8 +46,9 @@ var table = []Variable{
 		Doc:   "base of RevenueCat's API v2, with or without a trailing slash",
 		field: func(c *Config) any { return &c.RevenueCat.URL }},
 	{Name: "SLUICE_REVENUECAT_SECRET_KEY", Key: "revenuecat.secret_key", Secret: true, Example: "sk_...",
-		Doc:   "RevenueCat v2 secret key",
-		field: func(c *Config) any { return &c.RevenueCat.SecretKey }},
+		Doc:   "RevenueCat v2 secret key; a file is read again when it changes",
+		field: func(c *Config) any { return &c.RevenueCat.SecretKey },
+		file:  func(c *Config) *string { return &c.RevenueCat.SecretKeyFile }},
 	{Name: "SLUICE_REVENUECAT_PROJECT_ID", Key: "revenuecat.project_id", Example: "proj1ab2c3d4",
 		Doc:   "RevenueCat project whose balances are moved",
 		field: func(c *Config) any { return &c.RevenueCat.ProjectID }},
@@ -85,7 +90,7 @@ var table = []Variable{
 		Doc:   "folder of what sluice dev and sluice nats keep",
 		field: func(c *Config) any { return &c.DataDir }},
 	{Name: "SLUICE_PLAYER_RATE", Key: "player_rate", Example: "20",
-		Doc:   "requests a second of one player, with bursts of 100; 0 is off",
+		Doc:   "requests a second of one player, and at once those of five seconds; 0 is off",
 		field: func(c *Config) any { return &c.PlayerRate }},
 	{Name: "SLUICE_LOG_LEVEL", Key: "log.level", Example: "info",
 		Doc:   "debug, info, warn or error",

@@ -31,7 +31,7 @@ type Item struct {
 // HandOver says how an item reaches the player.
 type HandOver struct {
 	Port   string // HandOverInventory or HandOverRefuse
-	Reason string // for HandOverRefuse: why it is refused, shown to operators
+	Reason string // for HandOverRefuse: why it is refused, shown by sluice spend show
 }
 
 // The hand-over ports.

@@ -26,7 +26,7 @@ const (
 	EntryCharge  EntryKind = "charge"  // wallet -> in_flight
 	EntryFulfil  EntryKind = "fulfil"  // in_flight -> sink
 	EntryRefund  EntryKind = "refund"  // in_flight -> wallet
-	EntryReclaim EntryKind = "reclaim" // sink -> in_flight: an operator takes a fulfilled spend back
+	EntryReclaim EntryKind = "reclaim" // sink -> in_flight: an operator takes a fulfilled spend back; no command does it yet
 )
 
 // Entry is one line of the ledger: amount units of currency go from Debit to

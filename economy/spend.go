@@ -33,7 +33,7 @@ var Transitions = []Transition{
 	{Requested, Declined},
 	{Charged, Fulfilled},
 	{Charged, Refunding},
-	{Fulfilled, Refunding}, // only by an operator
+	{Fulfilled, Refunding}, // only by an operator; no command does it yet
 	{Refunding, Refunded},
 }
 
@@ -71,7 +71,7 @@ type Spend struct {
 	Reason         Reason // empty unless declined, refunding or refunded
 
 	// Marks that may stand beside a state.
-	Held          bool      // an operator reviews it; nothing moves
+	Held          bool      // an operator reviews it: no call is begun for it; one under way is still settled
 	UnknownSince  time.Time // the outcome of its charge or refund is unknown since then; zero: it is not
 	NeedsOperator string    // why only a person can settle it; empty: nobody is needed
 

@@ -39,7 +39,8 @@ const (
 var Lanes = []Lane{Live, Store, Bulk}
 
 // Partitions is the number of partitions of a lane. It is fixed for the life of
-// a stream: partitions give affinity, never correctness.
+// a stream. They are reserved for affinity, never correctness: a subject names its
+// partition, and no consumer reads by it yet.
 const Partitions = 16
 
 // source is the envelope's CloudEvents source: every fact is ours.

@@ -44,7 +44,11 @@ func TestBadUsageExitsWith2AndFailuresWith1(t *testing.T) {
 		{"token --player p --ttl -1s", exitBadUsage, "--ttl"},
 		{"token --player p --ttl soon", exitBadUsage, "--ttl"},
 		{"spend show", exitBadUsage, "--attention"},
-		{"work --only nosuch", exitFailed, "database"},
+		{"work --only nosuch", exitBadUsage, "adjust, fulfil, compensate"},
+		{"work --only adjust,typo", exitBadUsage, `"typo"`},
+		{"work --only adjust", exitFailed, "database"},
+		{"lag --max-age soon", exitBadUsage, "--max-age"},
+		{"lag --max-pending -1", exitBadUsage, "--max-pending"},
 		{"migrate", exitFailed, ""},
 		{"lag", exitFailed, ""},
 		{"spend show 0198c0de-0000-7000-8000-000000000000", exitFailed, ""},
@@ -64,7 +68,7 @@ func TestAllProblemsOfTheSettingsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	for role, missing := range map[string][]string{
 		"serve":   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
-		"work":    {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_CATALOG"},
+		"work":    {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID"},
 		"relay":   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL"},
 		"migrate": {"SLUICE_DATABASE_URL"},
 	} {
@@ -141,6 +145,8 @@ func lagShape(env []string) func(*testing.T) {
 		code, out, log = runs(t, env, "lag")
 		require.Zero(t, code, log)
 		require.Regexp(t, `(?m)^CONSUMER +LANE +MESSAGES`, out)
+		code, _, log = runs(t, env, "lag", "--max-age", "1h", "--max-pending", "1000")
+		require.Zero(t, code, log)
 	}
 }
 
@@ -148,9 +154,12 @@ func showSpend(env []string, id string) func(*testing.T) {
 	return func(t *testing.T) {
 		code, out, log := runs(t, env, "spend", "show", id)
 		require.Zero(t, code, log)
-		for _, line := range []string{"spend " + id + ".*refunded", "player +player", "accepted", "charge applied", "refund applied", "ledger: charge 25 GEM", "ledger: refund 25 GEM"} {
+		for _, line := range []string{"spend " + id + ".*refunded", "player +player", "hand-over refused +the relic refuses every owner", "accepted", "charge applied", "refund applied", "ledger: charge 25 GEM", "ledger: refund 25 GEM"} {
 			require.Regexp(t, line, out)
 		}
+		code, upper, log := runs(t, env, "spend", "show", strings.ToUpper(id))
+		require.Zero(t, code, log)
+		require.Equal(t, out, upper, "an id in capitals is the same id")
 		code, out, log = runs(t, env, "spend", "show", id, "--json")
 		require.Zero(t, code, log)
 		var story struct {

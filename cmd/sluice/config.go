@@ -7,7 +7,14 @@ import (
 )
 
 // configCommand lists every setting.
-type configCommand struct{}
+type configCommand struct {
+	JSON bool `help:"Print JSON." name:"json"`
+}
 
-// Run prints the table of settings.
-func (configCommand) Run(_ context.Context, io stdio) error { return config.WriteHelp(io.Out) }
+// Run prints the table of settings: what can be set, never what is set.
+func (c configCommand) Run(_ context.Context, io stdio) error {
+	if c.JSON {
+		return printJSON(io, map[string]any{"settings": config.Variables()})
+	}
+	return config.WriteHelp(io.Out)
+}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -13,22 +15,67 @@ import (
 	"github.com/sluice-gems/sluice/consumers/compensate"
 	"github.com/sluice-gems/sluice/consumers/fulfil"
 	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/broker"
 )
 
-// specs is the list of consumers. Whom the outbox owes an event, which durables
-// exist, what the sweeper watches and what lag shows all derive from it.
-var specs = []consumers.Spec{adjust.Spec, fulfil.Spec, compensate.Spec}
+// listed is a consumer: what it is to the rest of the system, and how a process
+// makes one.
+type listed struct {
+	spec  consumers.Spec
+	build func(*process, *adjustments.Teller) consumers.Consumer
+}
+
+// list is the list of consumers. Whom the outbox owes an event, which durables
+// exist, what the sweeper watches, what lag shows and what work runs all derive
+// from it.
+var list = []listed{
+	{adjust.Spec, func(p *process, t *adjustments.Teller) consumers.Consumer {
+		return adjust.Consumer{Teller: t, Spends: p.books}
+	}},
+	{fulfil.Spec, func(p *process, _ *adjustments.Teller) consumers.Consumer {
+		return fulfil.Consumer{Spends: p.books, Catalogs: p.catalogs, Now: clock}
+	}},
+	{compensate.Spec, func(p *process, t *adjustments.Teller) consumers.Consumer {
+		return compensate.Consumer{Teller: t, Spends: p.books}
+	}},
+}
+
+// specs are the Specs of the list.
+var specs = specsOf(list)
+
+func specsOf(list []listed) []consumers.Spec {
+	specs := make([]consumers.Spec, len(list))
+	for i, entry := range list {
+		specs[i] = entry.spec
+	}
+	return specs
+}
+
+// requireKnown refuses a choice of consumers that names one which is not listed:
+// a typo would otherwise leave a consumer without anybody who runs it.
+func requireKnown(only []string) error {
+	names := make([]string, len(specs))
+	for i, spec := range specs {
+		names[i] = spec.Name
+	}
+	for _, name := range only {
+		if !slices.Contains(names, name) {
+			return exitError{fmt.Errorf("no consumer is called %q; there are %s", name, strings.Join(names, ", ")), exitBadUsage}
+		}
+	}
+	return nil
+}
 
 // durables are the specs' places in the stream.
 func durables(specs []consumers.Spec) []broker.Durable {
-	var list []broker.Durable
+	var places []broker.Durable
 	for _, spec := range specs {
 		for _, lane := range spec.Lanes {
-			list = append(list, durable(spec, lane))
+			places = append(places, durable(spec, lane))
 		}
 	}
-	return list
+	return places
 }
 
 func durable(spec consumers.Spec, lane events.Lane) broker.Durable {
@@ -48,10 +95,19 @@ func subscriber(conn *broker.Conn, concurrency int) func(consumers.Spec, events.
 }
 
 // consumersCommand lists the consumers.
-type consumersCommand struct{}
+type consumersCommand struct {
+	JSON bool `help:"Print JSON." name:"json"`
+}
 
 // Run prints the table.
-func (consumersCommand) Run(_ context.Context, io stdio) error {
+func (c consumersCommand) Run(_ context.Context, io stdio) error {
+	if c.JSON {
+		rows := make([]map[string]any, len(specs))
+		for i, spec := range specs {
+			rows[i] = map[string]any{"consumer": spec.Name, "lanes": spec.Lanes, "events": spec.Types}
+		}
+		return printJSON(io, map[string]any{"consumers": rows})
+	}
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CONSUMER\tLANES\tEVENTS")
 	for _, spec := range specs {

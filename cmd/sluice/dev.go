@@ -42,6 +42,9 @@ func (c devCommand) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
+	if err := requireKnown(cfg.Work.Only); err != nil {
+		return err
+	}
 	log := newLog(cfg.Log, io.Err)
 	if cfg.DataDir, err = filepath.Abs(cfg.DataDir); err != nil {
 		return err
@@ -143,7 +146,7 @@ func (s *devStack) startProvider(c devCommand) error {
 	if !rc.SecretKey.IsSet() {
 		rc.SecretKey = config.NewSecret(s.state.RevenueCatKey)
 	}
-	if _, set := os.LookupEnv("SLUICE_REVENUECAT_URL"); set || rc.URL.Reveal() != config.Default().RevenueCat.URL.Reveal() {
+	if os.Getenv("SLUICE_REVENUECAT_URL") != "" || rc.URL.Reveal() != config.Default().RevenueCat.URL.Reveal() {
 		return nil
 	}
 	sim, err := simulator.New(simulator.Config{

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -10,44 +10,47 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/broker"
 	"github.com/sluice-gems/sluice/internal/monitor"
-	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
 // lagCommand shows how far behind each consumer is.
 type lagCommand struct {
-	JSON bool `help:"Print JSON." name:"json"`
+	MaxAge     *time.Duration `help:"Exit with 3 when something unfinished is older, such as 30s."`
+	MaxPending *int64         `help:"Exit with 3 when a consumer has more unfinished on a lane, in the broker or owed by the outbox."`
+	JSON       bool           `help:"Print JSON." name:"json"`
 }
 
 // lagPatience bounds the whole look.
 const lagPatience = 10 * time.Second
 
-// Run prints one line per consumer and lane.
+// Run prints one line per consumer and lane. What could be read is printed also
+// when something else could not.
 func (c lagCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadOperatorConfig(config.RoleRelay)
-	if err != nil {
-		return err
+	if c.MaxAge != nil && *c.MaxAge < 0 || c.MaxPending != nil && *c.MaxPending < 0 {
+		return exitError{errors.New("--max-age and --max-pending must be 0 or more"), exitBadUsage}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lagPatience)
 	defer cancel()
-	log := newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err)
-	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.Database.URL.Reveal()})
+	cfg, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleRelay)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	log := newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err)
 	conn, err := broker.Connect(ctx, broker.Config{URL: cfg.NATS.URL.Reveal(), Name: "sluice-lag", Log: log})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	list, err := monitor.Collector{DB: db, Conn: conn}.Lag(ctx)
-	if err != nil {
-		return err
+	if err == nil || len(list) > 0 {
+		err = errors.Join(err, c.print(io, list))
 	}
+	return errors.Join(err, c.judge(list))
+}
+
+func (c lagCommand) print(io stdio, list []monitor.Lag) error {
 	if c.JSON {
-		encoder := json.NewEncoder(io.Out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(map[string]any{"consumers": list})
+		return printJSON(io, map[string]any{"consumers": list})
 	}
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CONSUMER\tLANE\tMESSAGES\tOLDEST\tOWED\tPARKED\tREDELIVERED\t")
@@ -56,4 +59,26 @@ func (c lagCommand) Run(ctx context.Context, io stdio) error {
 			time.Duration(lag.OldestAge).Round(time.Millisecond), lag.Owed, lag.Parked, lag.Redelivered, lag.Error)
 	}
 	return w.Flush()
+}
+
+// judge returns why the list is above a threshold, with its own exit code, and
+// whose numbers are incomplete: what nobody could read is not within bounds.
+func (c lagCommand) judge(list []monitor.Lag) error {
+	var problems, above []error
+	for _, lag := range list {
+		who := lag.Consumer + "/" + lag.Lane
+		if lag.Error != "" {
+			problems = append(problems, fmt.Errorf("%s: %s", who, lag.Error))
+		}
+		if age := time.Duration(lag.OldestAge); c.MaxAge != nil && age > *c.MaxAge {
+			above = append(above, fmt.Errorf("%s: the oldest is %s old, more than %s", who, age.Round(time.Millisecond), *c.MaxAge))
+		}
+		if pending := max(lag.Owed, int64(lag.Messages)); c.MaxPending != nil && pending > *c.MaxPending {
+			above = append(above, fmt.Errorf("%s: %d are unfinished, more than %d", who, pending, *c.MaxPending))
+		}
+	}
+	if len(above) > 0 {
+		problems = append(problems, exitError{errors.Join(above...), exitAbove})
+	}
+	return errors.Join(problems...)
 }

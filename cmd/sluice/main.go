@@ -22,6 +22,7 @@ import (
 const (
 	exitFailed   = 1
 	exitBadUsage = 2
+	exitAbove    = 3 // lag is above its threshold
 )
 
 // commands is the command line: one field, one file.
@@ -82,14 +83,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(stdio{stdout, stderr}); err != nil {
-		var exit exitError
-		if !errors.As(err, &exit) {
-			exit.code = exitFailed
-		}
 		_, _ = fmt.Fprintln(stderr, "sluice:", err)
-		return exit.code
+		return exitCodeOf(err)
 	}
 	return 0
+}
+
+func exitCodeOf(err error) int {
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return exitFailed
 }
 
 // exitError is an error with its own exit code.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/postgres"
 )
@@ -14,11 +16,7 @@ type migrateCommand struct{}
 // Run applies what is missing. Several at once are safe: one works, the others
 // wait and find nothing to do.
 func (migrateCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleMigrate)
-	if err != nil {
-		return err
-	}
-	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.Database.URL.Reveal()})
+	cfg, db, err := openDatabase(ctx, loadConfig, config.RoleMigrate)
 	if err != nil {
 		return err
 	}
@@ -28,4 +26,14 @@ func (migrateCommand) Run(ctx context.Context, io stdio) error {
 	}
 	_, err = fmt.Fprintln(io.Out, "schema is current")
 	return err
+}
+
+// openDatabase reads the settings for a role and opens the database they name.
+func openDatabase(ctx context.Context, load func(config.Role) (config.Config, error), role config.Role) (config.Config, *sqlx.DB, error) {
+	cfg, err := load(role)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.Database.URL.Reveal()})
+	return cfg, db, err
 }

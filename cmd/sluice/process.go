@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -116,9 +117,14 @@ func (p *process) close() {
 
 // provider returns the client of RevenueCat.
 func (p *process) provider() (*revenuecat.Client, error) {
+	rc := p.config.RevenueCat
+	key := rc.SecretKey.Reveal
+	if rc.SecretKeyFile != "" {
+		key = config.NewFileSecret("SLUICE_REVENUECAT_SECRET_KEY", rc.SecretKeyFile, rc.SecretKey, os.ReadFile, time.Now, p.log).Reveal
+	}
 	return revenuecat.New(revenuecat.Config{
-		BaseURL: p.config.RevenueCat.URL.Reveal(), ProjectID: p.config.RevenueCat.ProjectID,
-		SecretKey: p.config.RevenueCat.SecretKey.Reveal, Log: p.log, Observe: p.providerMetrics.observe,
+		BaseURL: rc.URL.Reveal(), ProjectID: rc.ProjectID,
+		SecretKey: key, Log: p.log, Observe: p.providerMetrics.observe,
 	})
 }
 

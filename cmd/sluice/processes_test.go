@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +90,32 @@ func (f *farm) awaitReady(code int, says string) {
 	}, startPatience, tick, "/readyz does not become %d %s", code, says)
 }
 
+// requireLag runs `sluice lag`, which prints what could be read in any case.
+func (f *farm) requireLag(code int, says string, args ...string) {
+	f.t.Helper()
+	got, out, log := runs(f.t, f.env, append([]string{"lag"}, args...)...)
+	require.Equal(f.t, code, got, log)
+	require.Regexp(f.t, `(?m)^adjust +live +`, out, log)
+	require.Contains(f.t, log, says)
+}
+
+// requireMetrics waits until /metrics at an address has a metric, and wants
+// /livez beside it.
+func requireMetrics(t testing.TB, client *http.Client, addr, metric string) {
+	t.Helper()
+	read := func(path string) string {
+		answer, err := client.Get("http://" + addr + path)
+		if err != nil {
+			return ""
+		}
+		defer answer.Body.Close()
+		raw, _ := io.ReadAll(answer.Body) // what is cut short lacks the metric
+		return string(raw)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(read("/metrics"), metric) }, startPatience, tick, "%s lacks %s", addr, metric)
+	require.Contains(t, read("/livez"), "alive")
+}
+
 // TestSeparateProcesses: the roles meet only in PostgreSQL, JetStream and at the
 // provider, and a request that waits in `serve` hears at once what `work` did.
 // Without the broker spends are still accepted; without PostgreSQL they are 503.
@@ -97,7 +125,10 @@ func TestSeparateProcesses(t *testing.T) {
 	f.give("player", economy.Amounts{"GEM": 1000})
 	waiting := f.spend(t, "player", "extra_life", "before the workers", "Prefer", "wait=0")
 	require.Equal(t, http.StatusAccepted, waiting.code, waiting)
-	work, relay := launch(t, f.env, "work"), launch(t, f.env, "relay")
+	f.requireLag(exitAbove, "adjust/live: 1 are unfinished, more than 0", "--max-pending", "0")
+	workAddr, relayAddr := freeAddr(t), freeAddr(t)
+	work := launch(t, append(slices.Clone(f.env), "SLUICE_METRICS_ADDR="+workAddr), "work")
+	relay := launch(t, append(slices.Clone(f.env), "SLUICE_METRICS_ADDR="+relayAddr), "relay")
 	f.spendAt(t, "player", "/spends/"+waiting.Spend.ID, "fulfilled")
 
 	// By the notice: the database is read again only at half of the time.
@@ -106,10 +137,17 @@ func TestSeparateProcesses(t *testing.T) {
 	require.Less(t, told.took, 14*time.Second)
 	require.Equal(t, http.StatusInternalServerError, f.spend(t, "player", "cursed_relic", "refunded", "Prefer", "wait=30").code)
 
+	f.requireLag(0, "", "--max-pending", "100", "--max-age", "1h")
+	for addr, metric := range map[string]string{workAddr: "sluice_provider_calls_total", relayAddr: "sluice_outbox_"} {
+		requireMetrics(t, f.client, addr, metric)
+	}
+
 	f.nats.kill()
 	f.awaitReady(http.StatusOK, `"broker":"reconnecting"`)
 	silent := f.spend(t, "player", "extra_life", "without a broker", "Prefer", "wait=0")
 	require.Equal(t, http.StatusAccepted, silent.code, silent)
+	f.requireLag(exitFailed, "nats")
+	f.requireLag(exitAbove, "nats", "--max-pending", "0")
 	f.startNATS()
 	f.awaitReady(http.StatusOK, `"broker":"connected"`)
 	f.spendAt(t, "player", "/spends/"+silent.Spend.ID, "fulfilled")

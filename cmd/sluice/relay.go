@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/outbox"
@@ -26,25 +28,27 @@ func (relayCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer p.close()
-	return p.relay(ctx)
+	return p.watched(ctx, p.relay)
 }
 
 // relay runs the sweeper, and keeps the stream as small as what is unfinished.
 func (p *process) relay(ctx context.Context) error {
-	go p.trim(ctx)
 	sweeper := &outbox.Sweeper{
 		DB: p.db, Queues: consumers.Queues(specs), Backlog: p.conn, Publisher: p.conn, Log: p.log, Metrics: p.outboxMetrics,
 	}
-	return sweeper.Run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return sweeper.Run(ctx) })
+	group.Go(func() error { return p.trim(ctx) })
+	return group.Wait()
 }
 
-func (p *process) trim(ctx context.Context) {
+func (p *process) trim(ctx context.Context) error {
 	ticker := time.NewTicker(trimInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-ticker.C:
 		}
 		if err := p.conn.Trim(ctx); err != nil && ctx.Err() == nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/producers/spendapi"
@@ -66,7 +64,7 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 	api.Routes(mux)
 	mux.HandleFunc("GET /livez", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", p.metrics())
 	return listen(ctx, p.config.HTTP.Addr, api.Wrap(mux), p.log, listener{
 		ready: ready,
 		drain: func() { health.Drain(); api.Drain() },

@@ -9,10 +9,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
-	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
 // spendCommand groups what looks at spends.
@@ -35,11 +36,7 @@ func (c spendShowCommand) Run(ctx context.Context, io stdio) error {
 	if (c.ID == "") == !c.Attention {
 		return exitError{errors.New("name a spend's id, or use --attention for a list"), exitBadUsage}
 	}
-	cfg, err := loadOperatorConfig(config.RoleMigrate)
-	if err != nil {
-		return err
-	}
-	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.Database.URL.Reveal()})
+	_, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleMigrate)
 	if err != nil {
 		return err
 	}
@@ -58,10 +55,27 @@ func (c spendShowCommand) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io, storyJSON(story))
+	refusal, err := handOverRefusal(ctx, db, story.Spend)
+	if err != nil {
+		return err
 	}
-	return printStory(io, story)
+	if c.JSON {
+		return printJSON(io, storyJSON(story, refusal))
+	}
+	return printStory(io, story, refusal)
+}
+
+// handOverRefusal says in the catalogue's words why the hand-over of a spend was
+// refused; empty when it was not, or the catalogue does not say.
+func handOverRefusal(ctx context.Context, db *sqlx.DB, spend economy.Spend) (string, error) {
+	if spend.Reason != economy.HandOverRefused {
+		return "", nil
+	}
+	catalog, err := books.NewCatalogs(db).Catalog(ctx, spend.CatalogVersion)
+	if err != nil {
+		return "", err
+	}
+	return catalog.Items[spend.Item].HandOver.Reason, nil
 }
 
 func printJSON(io stdio, value any) error {
@@ -92,14 +106,18 @@ func spendJSON(s economy.Spend) map[string]any {
 	return out
 }
 
-func storyJSON(story books.Story) map[string]any {
-	return map[string]any{
+func storyJSON(story books.Story, refusal string) map[string]any {
+	out := map[string]any{
 		"spend": spendJSON(story.Spend), "adjustments": story.Adjustments, "ledger": story.Entries,
 		"owed": story.Owed, "dead_letters": story.DeadLetters,
 	}
+	if refusal != "" {
+		out["hand_over_refused"] = refusal
+	}
+	return out
 }
 
-func printStory(io stdio, story books.Story) error {
+func printStory(io stdio, story books.Story, refusal string) error {
 	s := story.Spend
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	type moment struct {
@@ -114,6 +132,9 @@ func printStory(io stdio, story books.Story) error {
 		s.ID, s.State, s.Reason, s.AppUserID, s.Quantity, s.Item, s.Cost, s.CatalogVersion)
 	if s.NeedsOperator != "" {
 		_, _ = fmt.Fprintf(w, "needs operator\t%s\n", s.NeedsOperator)
+	}
+	if refusal != "" {
+		_, _ = fmt.Fprintf(w, "hand-over refused\t%s\n", refusal)
 	}
 	_, _ = fmt.Fprintln(w)
 	line(s.AcceptedAt, "accepted")

@@ -4,13 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
-	"github.com/sluice-gems/sluice/consumers/adjust"
-	"github.com/sluice-gems/sluice/consumers/compensate"
-	"github.com/sluice-gems/sluice/consumers/fulfil"
 	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -29,12 +25,15 @@ func (c workCommand) Run(ctx context.Context, io stdio) error {
 	if len(c.Only) > 0 {
 		cfg.Work.Only = c.Only
 	}
+	if err := requireKnown(cfg.Work.Only); err != nil {
+		return err
+	}
 	p, err := startProcess(ctx, "work", cfg, newLog(cfg.Log, io.Err))
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	return p.work(ctx)
+	return p.watched(ctx, p.work)
 }
 
 // work runs the chosen consumers until ctx ends and what is in hand is finished.
@@ -50,18 +49,11 @@ func (p *process) work(ctx context.Context) error {
 	})
 	metrics := consumers.NewMetrics(p.registry)
 	var runners []*consumers.Runner
-	for _, consumer := range []consumers.Consumer{
-		adjust.Consumer{Teller: teller, Spends: p.books},
-		fulfil.Consumer{Spends: p.books, Catalogs: p.catalogs, Now: clock},
-		compensate.Consumer{Teller: teller, Spends: p.books},
-	} {
-		if only := p.config.Work.Only; len(only) > 0 && !slices.Contains(only, consumer.Spec().Name) {
+	for _, entry := range list {
+		if only := p.config.Work.Only; len(only) > 0 && !slices.Contains(only, entry.spec.Name) {
 			continue
 		}
-		runners = append(runners, &consumers.Runner{Consumer: consumer, Committer: p.committer, Log: p.log, Metrics: metrics})
-	}
-	if len(runners) == 0 {
-		return exitError{fmt.Errorf("no consumer is called %s; there are %s", strings.Join(p.config.Work.Only, ", "), specNames()), exitBadUsage}
+		runners = append(runners, &consumers.Runner{Consumer: entry.build(p, teller), Committer: p.committer, Log: p.log, Metrics: metrics})
 	}
 	router, err := consumers.NewRouter(p.log, runners, subscriber(p.conn, p.config.Work.Concurrency))
 	if err != nil {
@@ -71,12 +63,4 @@ func (p *process) work(ctx context.Context) error {
 		return fmt.Errorf("consumers: %w", err)
 	}
 	return nil
-}
-
-func specNames() string {
-	names := make([]string, len(specs))
-	for i, spec := range specs {
-		names[i] = spec.Name
-	}
-	return strings.Join(names, ", ")
 }

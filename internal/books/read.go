@@ -70,10 +70,11 @@ func (r SpendRow) Spend() (economy.Spend, error) {
 
 // Spend returns one spend, or ErrNotFound. An id that is not a UUID is not found.
 func (b *Books) Spend(ctx context.Context, id string) (economy.Spend, error) {
-	if uuid.Validate(id) != nil {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
 		return economy.Spend{}, ErrNotFound
 	}
-	return b.one(ctx, "SELECT "+SpendColumns+" FROM spends WHERE id = $1", id)
+	return b.one(ctx, "SELECT "+SpendColumns+" FROM spends WHERE id = $1", parsed.String())
 }
 
 // SpendByKey returns the spend a player made under an idempotency key, or ErrNotFound.

@@ -52,7 +52,8 @@ type StoryDelivery struct {
 	LastError string    `db:"last_error" json:"last_error,omitempty"`
 }
 
-// Story returns everything about one spend, or ErrNotFound.
+// Story returns everything about one spend, or ErrNotFound. The id may be written
+// in any way a UUID can be; event ids and keys have it as the spend does.
 func (b *Books) Story(ctx context.Context, id string) (Story, error) {
 	spend, err := b.Spend(ctx, id)
 	if err != nil {
@@ -62,20 +63,19 @@ func (b *Books) Story(ctx context.Context, id string) (Story, error) {
 	for _, part := range []struct {
 		into  any
 		query string
-		arg   string
 	}{
 		{&story.Adjustments, `SELECT id, purpose, state, idempotency_key, deltas, attempts, opened_at, settled_at, unknown_since, last_error
 			FROM adjustments WHERE id = (SELECT adjustment_id FROM spends WHERE id = $1::uuid) OR idempotency_key = $1::text || ':refund'
-			ORDER BY seq`, id},
+			ORDER BY seq`},
 		{&story.Entries, `SELECT kind, debit, credit, currency, amount, entered_at FROM ledger_entries
-			WHERE spend_id = $1::uuid ORDER BY entered_at, kind, currency`, id},
+			WHERE spend_id = $1::uuid ORDER BY entered_at, kind, currency`},
 		{&story.Owed, `SELECT event_id, consumer, due_at AS at, attempts, last_error FROM outbox
-			WHERE event_id LIKE $1::text || '.%' ORDER BY due_at`, id},
+			WHERE event_id LIKE $1::text || '.%' ORDER BY due_at`},
 		{&story.DeadLetters, `SELECT event_id, consumer, died_at AS at, attempts, error AS last_error FROM dead_letters
-			WHERE event_id LIKE $1::text || '.%' AND resolved_at IS NULL ORDER BY died_at`, id},
+			WHERE event_id LIKE $1::text || '.%' AND resolved_at IS NULL ORDER BY died_at`},
 	} {
-		if err := b.db.SelectContext(ctx, part.into, part.query, part.arg); err != nil {
-			return Story{}, fmt.Errorf("read story of spend %s: %w", id, err)
+		if err := b.db.SelectContext(ctx, part.into, part.query, spend.ID); err != nil {
+			return Story{}, fmt.Errorf("read story of spend %s: %w", spend.ID, err)
 		}
 	}
 	return story, nil

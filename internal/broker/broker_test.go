@@ -143,3 +143,12 @@ func (c *tally) has(id string) bool {
 	defer c.mu.Unlock()
 	return c.n[id] > 0
 }
+
+// sequence is a message's place in the stream, from 1; 0: not from a Subscriber of
+// this package.
+func sequence(msg *message.Message) uint64 {
+	if d, ok := deliveryOf(msg); ok {
+		return d.id.sequence
+	}
+	return 0
+}

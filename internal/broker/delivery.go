@@ -92,12 +92,3 @@ func Deliveries(msg *message.Message) int {
 	}
 	return 0
 }
-
-// Sequence returns the message's place in the stream, from 1. 0: not from a
-// Subscriber of this package.
-func Sequence(msg *message.Message) uint64 {
-	if d, ok := deliveryOf(msg); ok {
-		return d.id.sequence
-	}
-	return 0
-}

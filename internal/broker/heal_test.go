@@ -124,7 +124,7 @@ func TestAckFromBeforeAWipeIsNotSent(t *testing.T) {
 	eventually(t, func() bool { return tryPublish(c, chargeSubject, "new") == nil }, "healed")
 	fresh := next(t, msgs)
 	require.Equal(t, "new", fresh.UUID)
-	require.Equal(t, Sequence(old), Sequence(fresh))
+	require.Equal(t, sequence(old), sequence(fresh))
 	old.Ack()
 	publish(t, c, chargeSubject, "marker")
 	marker := next(t, msgs)

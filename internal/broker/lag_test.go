@@ -58,7 +58,7 @@ func TestLagCountsAndAgesTheUnfinished(t *testing.T) {
 	eventually(t, func() bool { return state(t, c, saga).NumAckPending == 1 }, "two acked")
 	m, err := c.js.Stream(t.Context(), StreamName)
 	require.NoError(t, err)
-	raw, err := m.GetMsg(t.Context(), Sequence(b))
+	raw, err := m.GetMsg(t.Context(), sequence(b))
 	require.NoError(t, err)
 	info := state(t, c, saga)
 	age, any, err = c.oldest(t.Context(), info)
@@ -102,7 +102,7 @@ func TestOldestAgeFollowsTheOldestLeft(t *testing.T) {
 			m.Nack()
 			m = next(t, msgs)
 		}
-		inHand[Sequence(m)] = m
+		inHand[sequence(m)] = m
 	}
 	for step := range len(inHand) {
 		oldest := uint64(n + 1)
@@ -195,6 +195,6 @@ func TestTrimRemovesOnlyWhatAllHaveFinished(t *testing.T) {
 	require.NoError(t, c.Trim(t.Context()))
 	publish(t, c, chargeSubject, "later")
 	m := next(t, charges)
-	require.EqualValues(t, 16, Sequence(m), "sequences go on")
+	require.EqualValues(t, 16, sequence(m), "sequences go on")
 	m.Ack()
 }

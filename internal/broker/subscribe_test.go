@@ -84,7 +84,7 @@ func TestNakDelayIsHonoured(t *testing.T) {
 
 	first := next(t, msgs)
 	require.Equal(t, 1, Deliveries(first))
-	require.EqualValues(t, 1, Sequence(first))
+	require.EqualValues(t, 1, sequence(first))
 	const delay = 700 * time.Millisecond
 	NakAfter(first, time.Hour)
 	NakAfter(first, delay) // the last word counts
@@ -108,7 +108,7 @@ func TestForeignMessagesHaveNoDelivery(t *testing.T) {
 	m := message.NewMessage("x", nil)
 	NakAfter(m, time.Second)
 	require.Zero(t, Deliveries(m))
-	require.Zero(t, Sequence(m))
+	require.Zero(t, sequence(m))
 }
 
 // A shutdown is never a failure: what runs is finished with a living context and

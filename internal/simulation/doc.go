@@ -16,7 +16,7 @@
 // checked after every commit and every call; at the end all faults cease and
 // everything must come to rest.
 //
-//	go test ./internal/simulation                                         a few thousand schedules per promise
+//	go test ./internal/simulation                                            400 to 2500 schedules for most promises
 //	SLUICE_SIM_SCHEDULES=1000000 go test -timeout 0 ./internal/simulation    a long run
 //	SLUICE_SIM_SEED=17 go test -v -run 'TestName$' ./internal/simulation     one schedule, with its trace
 //
