@@ -42,6 +42,10 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', 3, 64), nil
 }
 
+// brokerPatience bounds the look at the broker, so that one that hangs leaves time
+// for the outbox.
+const brokerPatience = 2 * time.Second
+
 // Collector reads lag from the broker and the outbox.
 type Collector struct {
 	DB   *sqlx.DB
@@ -59,7 +63,9 @@ func (c Collector) Lag(ctx context.Context) ([]Lag, error) {
 		}
 		return byQueue[key]
 	}
-	messages, brokerErr := c.Conn.Lag(ctx)
+	brokerCtx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	messages, brokerErr := c.Conn.Lag(brokerCtx)
 	for _, m := range messages {
 		lag := at(m.Consumer, string(m.Lane))
 		lag.Messages, lag.Redelivered, lag.OldestAge = m.Pending+uint64(max(0, m.AckPending)), m.Redelivered, Seconds(m.OldestAge)

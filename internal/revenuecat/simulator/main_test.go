@@ -94,6 +94,7 @@ func (w *world) call(t *testing.T, method, path, body string, header ...string) 
 }
 
 func (w *world) try(t *testing.T, method, path, body string, header ...string) (response, error) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.url+path, strings.NewReader(body))
 	if err != nil {
 		return response{}, err
