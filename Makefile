@@ -1,9 +1,11 @@
-# Everything a person or CI does here. Variables: ARGS (of run), PKG (what test tests).
+# Everything a person or CI does here. Variables: ARGS (of run), PKG (what test tests), LONG (what long tests).
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
 PKG ?= ./...
+# The tests that have a larger version.
+LONG ?= ^(TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown)$$
 ARGS ?=
 
 # The packages where goroutines meet; race runs their tests again and again.
@@ -23,6 +25,13 @@ run: go postgres ## Build and run everything on this machine: make run ARGS='--h
 .PHONY: test
 test: go-race postgres ## Run all tests with the race detector: make test PKG=./outbox
 	go test -race -timeout 20m $(PKG)
+
+# E2E_LONG=1 makes the tests of cmd/sluice as large as the promises they are named
+# after: 1,000 kills, an outage of two minutes, times compared over minutes. They run
+# one after the other, without the race detector: what they measure must not depend on it.
+.PHONY: long
+long: go postgres ## Run the long end-to-end tests (15 minutes; not in CI)
+	E2E_LONG=1 go test -count=1 -v -timeout 90m -parallel 1 ./cmd/sluice -run '$(LONG)'
 
 .PHONY: race
 race: go-race postgres ## Run the tests of the concurrent packages three times, in random order

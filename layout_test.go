@@ -35,6 +35,10 @@ var rooms = []room{
 	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy"}},
 	{"internal/revenuecat/simulator", "plays the provider; shares no code with the client it tests", []string{"economy"}},
 	{
+		"internal/budget", "decides which call to the provider starts when, over all processes",
+		[]string{"internal/revenuecat", "internal/postgres", "economy"},
+	},
+	{
 		"internal/adjustments", "binds spends to calls at the provider",
 		[]string{"internal/books", "internal/revenuecat", "outbox", "events", "economy", "internal/postgres"},
 	},

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/sluice-gems/sluice/economy"
 )
 
 // sessionSecretMin is the shortest session secret in bytes. RFC 7518, 3.2, asks
@@ -124,6 +126,12 @@ func (k *checker) numbers() {
 	}
 	if rate := k.config.PlayerRate; !(rate >= 0) || math.IsInf(rate, 0) {
 		k.add("SLUICE_PLAYER_RATE", "%v is not a rate: write requests a second such as 20, or 0 for no limit", rate)
+	}
+	if n := k.config.PlayerOpenMax; n < 0 {
+		k.add("SLUICE_PLAYER_OPEN_MAX", "%d is below 0: write one such as 100, or 0 for no limit", n)
+	}
+	if n := k.config.GrantMax; n < 0 || n > int(economy.BalanceMax) {
+		k.add("SLUICE_GRANT_MAX", "%d is not from 0 to %d, the most that a balance holds: write one such as 10000", n, economy.BalanceMax)
 	}
 	if format := k.config.Log.Format; format != LogJSON && format != LogText {
 		k.add("SLUICE_LOG_FORMAT", "%q is not a format: write json or text", string(format))

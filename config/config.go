@@ -20,8 +20,11 @@ type Config struct {
 	Catalog    string  // path of the catalogue file, from the working directory
 	DataDir    string  // folder of what `sluice dev` and `sluice nats` keep
 	PlayerRate float64 // requests a second of one player, with bursts of five seconds of it; 0: no limit
-	Log        Log
-	Work       Work
+	// PlayerOpenMax is how many spends and grants of one player may be open; 0: no limit.
+	PlayerOpenMax int
+	GrantMax      int // the most that one grant may give of one currency; 0: no grants
+	Log           Log
+	Work          Work
 
 	// unread names the variables that were set to something unreadable. Load has
 	// reported them, so Validate does not call them missing as well.
@@ -56,6 +59,9 @@ type RevenueCat struct {
 	// again when it changes, see FileSecret.
 	SecretKeyFile string
 	ProjectID     string
+	// SoleWriter says that nobody but Sluice moves balances: no product grants the
+	// currency and nobody edits it.
+	SoleWriter bool
 }
 
 // Webhook is how RevenueCat's webhooks prove where they come from.
@@ -67,8 +73,8 @@ type Webhook struct {
 
 // Session is how a player's token is verified.
 type Session struct {
-	Secret   Secret // HS256 key
-	JWKSURL  URL    // not supported by this version; Validate says so rather than ignore it
+	Secret   Secret // HS256 key; unset: HS256 is refused
+	JWKSURL  URL    // public keys of RS256, ES256 and EdDSA; unset: these are refused
 	Audience string // required `aud`; empty: not checked
 	Issuer   string // required `iss`; empty: not checked
 }
@@ -126,6 +132,10 @@ func Default() Config {
 		Webhook:    Webhook{Tolerance: 300 * time.Second},
 		DataDir:    ".sluice",
 		PlayerRate: 20,
-		Log:        Log{Level: slog.LevelInfo, Format: LogJSON},
+		// A player who plays has one or two under way. A hundred is what a burst may make
+		// of them, and coalesced into one call they are settled within a second.
+		PlayerOpenMax: 100,
+		GrantMax:      10_000,
+		Log:           Log{Level: slog.LevelInfo, Format: LogJSON},
 	}
 }

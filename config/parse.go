@@ -54,6 +54,12 @@ func set(field any, values []string) error {
 			return fmt.Errorf("%q is not a whole number: write one such as 16", value)
 		}
 		*f = n
+	case *bool:
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false: write one of them", value)
+		}
+		*f = b
 	case *slog.Level:
 		return setLevel(f, value)
 	default:
@@ -125,6 +131,8 @@ func show(field any) string {
 		return strconv.FormatFloat(*f, 'g', -1, 64)
 	case *int:
 		return strconv.Itoa(*f)
+	case *bool:
+		return strconv.FormatBool(*f)
 	case *slog.Level:
 		return strings.ToLower(f.String())
 	case *[]string:

@@ -46,7 +46,6 @@ func (c Config) Validate(role Role) error {
 	for _, name := range required {
 		k.required(name)
 	}
-	k.jwks()
 	k.addresses()
 	k.provider()
 	k.secrets()
@@ -71,16 +70,10 @@ func (k *checker) required(name string) {
 	switch {
 	case show(v.field(&k.config)) != "":
 	case slices.Contains(k.config.unread, name): // reported by Load, in better words
-	case name == "SLUICE_SESSION_SECRET" && k.config.Session.JWKSURL.IsSet(): // jwks says it
+	case name == "SLUICE_SESSION_SECRET" && k.config.Session.JWKSURL.IsSet(): // one of the two is enough
+	case name == "SLUICE_SESSION_SECRET":
+		k.add(name, "is missing, and sluice %s needs it: write %s, or set SLUICE_SESSION_JWKS_URL", k.role, v.Example)
 	default:
 		k.add(name, "is missing, and sluice %s needs it: write one such as %s", k.role, v.Example)
-	}
-}
-
-// jwks refuses what this version would ignore: a token that should have been
-// verified against the key set must not be verified against something else.
-func (k *checker) jwks() {
-	if k.config.Session.JWKSURL.IsSet() && (k.role == RoleServe || k.role == RoleDev) {
-		k.add("SLUICE_SESSION_JWKS_URL", "is not supported by this version yet: unset it and set SLUICE_SESSION_SECRET")
 	}
 }

@@ -107,11 +107,16 @@ func TestAProblemNamesVariableAndKeyAndWhatToWrite(t *testing.T) {
 			`SLUICE_LOG_FORMAT (log.format): "xml" is not a format: write json or text`},
 		{"concurrency", func(c *config.Config) { c.Work.Concurrency = -1 },
 			"SLUICE_WORK_CONCURRENCY (work.concurrency): -1 is below 0: write one such as 16, or 0 for each consumer's own choice"},
-		{"key set", func(c *config.Config) { c.Session.JWKSURL = config.NewURL("https://a.example/jwks") },
-			"SLUICE_SESSION_JWKS_URL (session.jwks_url): is not supported by this version yet: unset it and set SLUICE_SESSION_SECRET"},
-		{"key set instead of secret", func(c *config.Config) {
-			c.Session = config.Session{JWKSURL: config.NewURL("https://a.example/jwks")}
-		}, "SLUICE_SESSION_JWKS_URL (session.jwks_url): is not supported by this version yet: unset it and set SLUICE_SESSION_SECRET"},
+		{"open spends", func(c *config.Config) { c.PlayerOpenMax = -1 },
+			"SLUICE_PLAYER_OPEN_MAX (player_open_max): -1 is below 0: write one such as 100, or 0 for no limit"},
+		{"grants below 0", func(c *config.Config) { c.GrantMax = -1 },
+			"SLUICE_GRANT_MAX (grant_max): -1 is not from 0 to 2000000000, the most that a balance holds: write one such as 10000"},
+		{"grants beyond a balance", func(c *config.Config) { c.GrantMax = 2_000_000_001 },
+			"SLUICE_GRANT_MAX (grant_max): 2000000001 is not from 0 to 2000000000, the most that a balance holds: write one such as 10000"},
+		{"key set's scheme", func(c *config.Config) { c.Session.JWKSURL = config.NewURL("file:///jwks.json") },
+			"SLUICE_SESSION_JWKS_URL (session.jwks_url): must begin with https:// or http://: write one such as https://auth.example.com/jwks.json"},
+		{"key set without a host", func(c *config.Config) { c.Session.JWKSURL = config.NewURL("https:///jwks.json") },
+			"SLUICE_SESSION_JWKS_URL (session.jwks_url): names no host: write one such as https://auth.example.com/jwks.json"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -122,6 +127,23 @@ func TestAProblemNamesVariableAndKeyAndWhatToWrite(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestSessionsNeedASecretOrAKeySetOrBoth(t *testing.T) {
+	t.Parallel()
+	url := config.NewURL("https://auth.example.com/jwks.json")
+	for _, session := range []config.Session{{JWKSURL: url}, {Secret: good().Session.Secret}, {JWKSURL: url, Secret: good().Session.Secret}} {
+		c := good()
+		c.Session = session
+		if err := c.Validate(config.RoleServe); err != nil {
+			t.Error(err)
+		}
+	}
+	c := good()
+	c.Session = config.Session{}
+	if problems := lines(c.Validate(config.RoleServe)); len(problems) != 1 || !strings.Contains(problems[0], "SLUICE_SESSION_JWKS_URL") {
+		t.Errorf("neither of them: %q", problems)
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	Wallet   Account = "wallet"    // what the player holds at the provider
 	InFlight Account = "in_flight" // charged, and neither fulfilled nor refunded yet
 	Sink     Account = "sink"      // spent for good on fulfilled items
+	Issuance Account = "issuance"  // where granted currency comes from
 )
 
 // EntryKind names the move an entry records; a spend has each at most once per
@@ -27,6 +28,7 @@ const (
 	EntryFulfil  EntryKind = "fulfil"  // in_flight -> sink
 	EntryRefund  EntryKind = "refund"  // in_flight -> wallet
 	EntryReclaim EntryKind = "reclaim" // sink -> in_flight: an operator takes a fulfilled spend back; no command does it yet
+	EntryGrant   EntryKind = "grant"   // issuance -> wallet
 )
 
 // Entry is one line of the ledger: amount units of currency go from Debit to
@@ -67,9 +69,9 @@ func (c Change) Empty() bool { return c.From == "" }
 //
 // An outcome that is not definite, and a spend that is not requested any more,
 // change nothing: the first is retried with the same key, the second was
-// settled before.
+// settled before. Nor does it settle a grant, see SettleGrant.
 func Settle(s Spend, o Outcome, now time.Time) Change {
-	if s.State != Requested {
+	if s.State != Requested || s.Kind != KindSpend {
 		return Change{}
 	}
 	switch o.Kind {
@@ -130,6 +132,29 @@ func SettleRefund(s Spend, o Outcome, now time.Time) Change {
 	panic(fmt.Sprintf("economy: outcome %q is not one of the closed set", o.Kind))
 }
 
+// SettleGrant is the step that follows a definite answer to a grant's credit.
+//
+//	applied -> fulfilled    insufficient, refused -> declined
+//
+// A grant is one step: what is given is the balance itself, so there is nothing
+// to hand over and nothing to give back.
+func SettleGrant(s Spend, o Outcome, now time.Time) Change {
+	if s.State != Requested || s.Kind != KindGrant {
+		return Change{}
+	}
+	switch o.Kind {
+	case Applied:
+		next := s.moved(Fulfilled, "")
+		next.FinishedAt = now
+		return Change{From: s.State, Spend: next, Entries: entries(s, EntryGrant, Issuance, Wallet)}
+	case Insufficient, Refused: // a credit cannot lack funds: it would be the provider's way to refuse
+		return decline(s, ProviderRefused, now)
+	case Temporary, Unknown:
+		return Change{}
+	}
+	panic(fmt.Sprintf("economy: outcome %q is not one of the closed set", o.Kind))
+}
+
 func decline(s Spend, reason Reason, now time.Time) Change {
 	next := s.moved(Declined, reason)
 	next.FinishedAt = now
@@ -139,7 +164,7 @@ func decline(s Spend, reason Reason, now time.Time) Change {
 // moved returns the spend in another state. A move that the table forbids is a
 // mistake of ours, not of the world: it stops the program before it costs money.
 func (s Spend) moved(to State, reason Reason) Spend {
-	if !CanMove(s.State, to) {
+	if !CanMove(s.Kind, s.State, to) {
 		panic(fmt.Sprintf("economy: %s may not become %s", s, to))
 	}
 	s.State, s.Reason = to, reason

@@ -151,7 +151,7 @@ func check(t *testing.T, what string, state economy.State, step func(economy.Spe
 	if c.From != state || s.State != w.state || s.Reason != w.reason || c.Release != w.release {
 		t.Errorf("%s, %s: %s to %s, reason %q, release %v, want %+v", state, what, c.From, s.State, s.Reason, c.Release, w)
 	}
-	if !economy.CanMove(c.From, s.State) {
+	if !economy.CanMove(s.Kind, c.From, s.State) {
 		t.Errorf("%s, %s: the table forbids %s", state, what, s.State)
 	}
 	if !s.UnknownSince.IsZero() || s.NeedsOperator != "" {

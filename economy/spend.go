@@ -23,23 +23,50 @@ const (
 // States lists every state in the order of the road.
 var States = []State{Requested, Charged, Fulfilled, Declined, Refunding, Refunded}
 
+// Kind tells the two things apart that a player's line holds: what takes currency
+// and what gives it. They share keys, order and states, not the road.
+type Kind string
+
+// The kinds. The zero Kind is a spend.
+const (
+	KindSpend Kind = ""      // takes its cost and hands over an item
+	KindGrant Kind = "grant" // gives its amounts to the player: a quest's reward, goodwill
+)
+
+// Kinds lists every kind.
+var Kinds = []Kind{KindSpend, KindGrant}
+
+// String returns the kind's name, in logs and in our tables.
+func (k Kind) String() string {
+	if k == KindSpend {
+		return "spend"
+	}
+	return string(k)
+}
+
 // Transition is one allowed move.
 type Transition struct{ From, To State }
 
-// Transitions is the one table of allowed moves. The CHECK in the migrations
-// and the diagram in docs/flow.md are compared with it by a test.
-var Transitions = []Transition{
-	{Requested, Charged},
-	{Requested, Declined},
-	{Charged, Fulfilled},
-	{Charged, Refunding},
-	{Fulfilled, Refunding}, // only by an operator; no command does it yet
-	{Refunding, Refunded},
+// Transitions is the one table of allowed moves, per kind. The CHECK in the
+// migrations and the diagrams in docs/flow.md are compared with it by a test.
+var Transitions = map[Kind][]Transition{
+	KindSpend: {
+		{Requested, Charged},
+		{Requested, Declined},
+		{Charged, Fulfilled},
+		{Charged, Refunding},
+		{Fulfilled, Refunding}, // only by an operator; no command does it yet
+		{Refunding, Refunded},
+	},
+	KindGrant: {
+		{Requested, Fulfilled},
+		{Requested, Declined},
+	},
 }
 
-// CanMove reports whether a spend may go from one state to the other.
-func CanMove(from, to State) bool {
-	return slices.Contains(Transitions, Transition{from, to})
+// CanMove reports whether what is of a kind may go from one state to the other.
+func CanMove(kind Kind, from, to State) bool {
+	return slices.Contains(Transitions[kind], Transition{from, to})
 }
 
 // Final reports whether the player's app has nothing more to wait for.
@@ -58,15 +85,18 @@ const (
 	HandOverRefused   Reason = "hand_over_refused"  // refunding, refunded: the item could not be handed over
 )
 
-// Spend is one purchase of an item with virtual currency.
+// Spend is one purchase of an item with virtual currency, or a grant of some: a
+// grant stands in the same line of its player, under the same keys.
 type Spend struct {
-	ID             string // UUIDv7, made by us; also the idempotency key of the hand-over
-	AppUserID      string // the player, as the provider knows them
-	IdempotencyKey string // the app's key, unique per player
-	Item           string
-	Quantity       int64
-	Cost           Amounts // from the catalogue, never from the client
-	CatalogVersion int64   // the version that named the price and says how to hand over
+	ID             string  // UUIDv7, made by us; also the idempotency key of the hand-over
+	Kind           Kind    `json:",omitzero"`
+	AppUserID      string  // the player, as the provider knows them
+	IdempotencyKey string  // the app's key, unique per player
+	Item           string  // of a grant: empty
+	Quantity       int64   // of a grant: 1
+	Cost           Amounts // from the catalogue, never from the client. Of a grant: what is given
+	CatalogVersion int64   // the version that named the price and says how to hand over. Of a grant: 0
+	Note           string  `json:",omitzero"` // of a grant: why, in the words of the game's server
 	State          State
 	Reason         Reason // empty unless declined, refunding or refunded
 
@@ -86,10 +116,15 @@ type Spend struct {
 // SameRequest reports whether a repeated idempotency key asks for the same
 // thing. It compares what the client sent, not the price.
 func (s Spend) SameRequest(item string, quantity int64) bool {
-	return s.Item == item && s.Quantity == quantity
+	return s.Kind == KindSpend && s.Item == item && s.Quantity == quantity
+}
+
+// SameGrant is SameRequest for a grant: all of it was the client's.
+func (s Spend) SameGrant(amounts Amounts, note string) bool {
+	return s.Kind == KindGrant && s.Cost.Equal(amounts) && s.Note == note
 }
 
 // String names the spend in errors and logs without naming its player.
 func (s Spend) String() string {
-	return fmt.Sprintf("spend %s (%s)", s.ID, s.State)
+	return fmt.Sprintf("%s %s (%s)", s.Kind, s.ID, s.State)
 }

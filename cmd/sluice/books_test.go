@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,14 +74,15 @@ func (s *site) requireExact(t testing.TB, db *sqlx.DB, start map[string]economy.
 	t.Helper()
 	spends := readSpends(t, db)
 	requireLedger(t, db, spends)
-	spent := map[string]economy.Amounts{}   // by player: the cost of what was fulfilled
-	held := map[string]map[string]int64{}   // by player and item
-	expected := map[string]map[string]int{} // by player: applied changes, as text
-	note := func(player string, change economy.Amounts) {
-		if expected[player] == nil {
-			expected[player] = map[string]int{}
+	spent := map[string]economy.Amounts{} // by player: the cost of what was fulfilled
+	held := map[string]map[string]int64{} // by player and item
+	taken := map[string]economy.Amounts{} // by player: what was charged, by however many calls
+	given := map[string]map[string]int{}  // by player: refunds, as text; each is a call of its own
+	refund := func(player string, cost economy.Amounts) {
+		if given[player] == nil {
+			given[player] = map[string]int{}
 		}
-		expected[player][change.String()]++
+		given[player][cost.String()]++
 	}
 	for _, spend := range spends {
 		switch economy.State(spend.State) {
@@ -90,10 +92,10 @@ func (s *site) requireExact(t testing.TB, db *sqlx.DB, start map[string]economy.
 				held[spend.AppUserID] = map[string]int64{}
 			}
 			held[spend.AppUserID][spend.Item] += spend.Quantity
-			note(spend.AppUserID, spend.cost.Negated())
+			taken[spend.AppUserID] = taken[spend.AppUserID].Plus(spend.cost)
 		case economy.Refunded:
-			note(spend.AppUserID, spend.cost.Negated())
-			note(spend.AppUserID, spend.cost)
+			taken[spend.AppUserID] = taken[spend.AppUserID].Plus(spend.cost)
+			refund(spend.AppUserID, spend.cost)
 		case economy.Declined:
 		default:
 			assert.Fail(t, "a spend rests where it must not", "%s %s", spend.ID, spend.State)
@@ -105,17 +107,22 @@ func (s *site) requireExact(t testing.TB, db *sqlx.DB, start map[string]economy.
 		want := balances.Plus(spent[player].Negated())
 		assert.True(t, customer.Balances.Equal(want), "%s holds %s, not %s", player, customer.Balances, want)
 
-		keys, applied := map[string]bool{}, map[string]int{}
+		keys, charged, refunded := map[string]bool{}, economy.Amounts{}, map[string]int{}
 		for _, transaction := range customer.Transactions {
 			assert.NotEmpty(t, transaction.Key)
 			assert.False(t, keys[transaction.Key], "key %s was applied twice", transaction.Key)
 			keys[transaction.Key] = true
-			applied[transaction.Adjustments.String()]++
+			if strings.HasSuffix(transaction.Key, ":refund") {
+				refunded[transaction.Adjustments.String()]++
+			} else {
+				charged = charged.Plus(transaction.Adjustments.Negated())
+			}
 		}
-		if expected[player] == nil {
-			expected[player] = map[string]int{}
+		if given[player] == nil {
+			given[player] = map[string]int{}
 		}
-		assert.Equal(t, expected[player], applied, "changes applied to %s", player)
+		assert.True(t, charged.Equal(taken[player]), "%s was charged %s, not %s", player, charged, taken[player])
+		assert.Equal(t, given[player], refunded, "refunds of %s", player)
 		if held[player] == nil {
 			held[player] = map[string]int64{}
 		}

@@ -90,6 +90,9 @@ func (s *devStack) start(ctx context.Context, c devCommand) (err error) {
 	if !s.config.Session.Secret.IsSet() {
 		s.config.Session.Secret = config.NewSecret(s.state.SessionSecret)
 	}
+	if len(s.config.Keys.Server) == 0 {
+		s.config.Keys.Server = []config.Secret{config.NewSecret(s.state.ServerKey)}
+	}
 	if err := s.startPostgres(ctx); err != nil {
 		return err
 	}
@@ -169,7 +172,7 @@ func (s *devStack) startProvider(c devCommand) error {
 
 // run runs all roles until ctx ends or one of them fails.
 func (s *devStack) run(ctx context.Context, io stdio) error {
-	p, err := startProcess(ctx, "dev", s.config, s.log)
+	p, err := startCalling(ctx, "dev", s.config, s.log)
 	if err != nil {
 		return err
 	}
@@ -234,6 +237,14 @@ Spend 50 gems, then look at what it bought:
   curl -s -H "Authorization: Bearer $TOKEN" %s/inventory
 
 `, api, provider, s.config.Database.URL, s.config.NATS.URL, s.config.DataDir, devPlayer, devTokenTTL, token, api, api)
+	if key := s.config.Keys.Server[0].Reveal(); key == s.state.ServerKey { // one of the settings is not ours to show
+		_, _ = fmt.Fprintf(io.Out, `Grant gems as the game's server does:
+
+  curl -s -H "Authorization: Bearer %s" -H 'Content-Type: application/json' \
+       -d '{"app_user_id":"%s","adjustments":{"GEM":100},"reason":"quest","idempotency_key":"first-quest"}' %s/grants
+
+`, key, devPlayer, api)
+	}
 	if s.sim != nil {
 		_, _ = fmt.Fprintf(io.Out, "Give any player gems:\n\n  curl -s -d '{\"balances\":{\"GEM\":1000}}' http://%s/control/customers/player_2\n\n", s.simAt)
 	}

@@ -18,6 +18,7 @@ import (
 type devState struct {
 	SessionSecret string `json:"session_secret"`
 	RevenueCatKey string `json:"revenuecat_secret_key"`
+	ServerKey     string `json:"server_key"`
 	DatabaseURL   string `json:"database_url"`
 	NATSURL       string `json:"nats_url"`
 }
@@ -56,7 +57,7 @@ func (s devState) write(dataDir string) error {
 
 // fillSecrets makes up what is neither set nor kept.
 func (s *devState) fillSecrets() {
-	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey} {
+	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey, &s.ServerKey} {
 		if *secret == "" {
 			*secret = rand.Text() + rand.Text()
 		}

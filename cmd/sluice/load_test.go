@@ -50,8 +50,10 @@ func (s *site) crowd(players, spends int) ([]tap, map[string]economy.Amounts) {
 type presses struct {
 	answered atomic.Int64 // taps that got an answer other than "try again"
 	broken   atomic.Int64 // requests without any answer
+	again    atomic.Int64 // answers that say "try again": 429 and 503
 	mu       sync.Mutex
 	spends   map[tap]spendView // as first answered
+	took     []time.Duration   // of the requests that were answered
 	strange  []string          // answers that an app should never see
 }
 
@@ -102,6 +104,7 @@ func (s *site) press(ctx context.Context, p *presses, pressed tap, token, prefer
 		case err != nil:
 			p.broken.Add(1)
 		case r.code == http.StatusServiceUnavailable, r.code == http.StatusTooManyRequests:
+			p.again.Add(1)
 		default:
 			p.note(pressed, r)
 			return true
@@ -124,5 +127,6 @@ func (p *presses) note(pressed tap, r reply) {
 	if r.Spend.ID == "" {
 		p.strange = append(p.strange, r.String())
 	}
+	p.took = append(p.took, r.took)
 	p.answered.Add(1)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -19,7 +18,6 @@ import (
 	"github.com/sluice-gems/sluice/internal/broker"
 	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/postgres"
-	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -33,6 +31,7 @@ type process struct {
 
 	outboxMetrics   *outbox.Metrics
 	providerMetrics *providerMetrics
+	provider        *provider // of roles that call RevenueCat; nil otherwise
 	committer       *outbox.Committer
 	books           *books.Books
 	catalogs        *books.Catalogs
@@ -58,6 +57,19 @@ func newLog(cfg config.Log, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// startCalling is startProcess for the roles that call RevenueCat.
+func startCalling(ctx context.Context, name string, cfg config.Config, log *slog.Logger) (*process, error) {
+	p, err := startProcess(ctx, name, cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	if p.provider, err = p.startProvider(ctx); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // startProcess connects to the database and the broker, makes sure the schema is
@@ -108,24 +120,14 @@ func (p *process) requireSchema(ctx context.Context) error {
 // close ends what startProcess began, last things first. What waits for a commit
 // is committed.
 func (p *process) close() {
+	if p.provider != nil {
+		p.provider.close()
+	}
 	p.committer.Close()
 	p.conn.Close()
 	if err := p.db.Close(); err != nil {
 		p.log.Warn("close database", "error", err)
 	}
-}
-
-// provider returns the client of RevenueCat.
-func (p *process) provider() (*revenuecat.Client, error) {
-	rc := p.config.RevenueCat
-	key := rc.SecretKey.Reveal
-	if rc.SecretKeyFile != "" {
-		key = config.NewFileSecret("SLUICE_REVENUECAT_SECRET_KEY", rc.SecretKeyFile, rc.SecretKey, os.ReadFile, time.Now, p.log).Reveal
-	}
-	return revenuecat.New(revenuecat.Config{
-		BaseURL: rc.URL.Reveal(), ProjectID: rc.ProjectID,
-		SecretKey: key, Log: p.log, Observe: p.providerMetrics.observe,
-	})
 }
 
 // clock tells the time in what PostgreSQL keeps, microseconds, so that a moment

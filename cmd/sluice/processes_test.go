@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/testenv"
 )
 
@@ -28,8 +30,8 @@ type farm struct {
 }
 
 // newFarm starts a simulator and a broker, migrates an empty database, and starts
-// the roles on them.
-func newFarm(t *testing.T) *farm {
+// `serve` on them. settings are NAME=value, in place of its own.
+func newFarm(t *testing.T, settings ...string) *farm {
 	t.Helper()
 	f := &farm{
 		site: site{t: t, folder: newFolder(t), apiAddr: freeAddr(t), simAddr: freeAddr(t), client: &http.Client{Timeout: 45 * time.Second}},
@@ -47,6 +49,7 @@ func newFarm(t *testing.T) *farm {
 		"SLUICE_REVENUECAT_SECRET_KEY=sk_farm", "SLUICE_SESSION_SECRET=" + sessionSecret,
 		"SLUICE_CATALOG=" + writeCatalog(t, demoCatalogText(t)),
 	}
+	f.env = append(f.env, settings...)
 	code, _, log := runs(t, f.env, "relay")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, log, "run sluice migrate")
@@ -75,10 +78,24 @@ func (f *farm) emptyDatabase() string {
 	f.t.Helper()
 	_, err := f.server.DB().ExecContext(f.t.Context(), "CREATE DATABASE farm")
 	require.NoError(f.t, err)
+	return f.databaseURL()
+}
+
+func (f *farm) databaseURL() string {
+	f.t.Helper()
 	address, err := url.Parse(f.server.URL())
 	require.NoError(f.t, err)
 	address.Path = "/farm"
 	return address.String()
+}
+
+// database opens the database of the roles.
+func (f *farm) database() *sqlx.DB {
+	f.t.Helper()
+	db, err := postgres.Open(f.t.Context(), postgres.Config{URL: f.databaseURL(), MaxConns: 2})
+	require.NoError(f.t, err)
+	f.t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // awaitReady waits until /readyz answers code and says so.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/producers/spendapi"
 )
@@ -19,7 +20,7 @@ func (serveCommand) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	p, err := startProcess(ctx, "serve", cfg, newLog(cfg.Log, io.Err))
+	p, err := startCalling(ctx, "serve", cfg, newLog(cfg.Log, io.Err))
 	if err != nil {
 		return err
 	}
@@ -35,20 +36,18 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 		return err
 	}
 	catalog.reloadOnHangup(ctx)
-	provider, err := p.provider()
-	if err != nil {
-		return err
-	}
-	defer provider.Close()
 	sessions, err := spendapi.NewSessionVerifier(spendapi.SessionConfig{
-		Secret: []byte(p.config.Session.Secret.Reveal()), Audience: p.config.Session.Audience, Issuer: p.config.Session.Issuer,
+		Secret: []byte(p.config.Session.Secret.Reveal()), JWKSURL: p.config.Session.JWKSURL.Reveal(),
+		Audience: p.config.Session.Audience, Issuer: p.config.Session.Issuer, Log: p.log,
 	})
 	if err != nil {
 		return err
 	}
 	api, err := spendapi.New(spendapi.Config{
-		Committer: p.committer, Books: p.books, Provider: provider, Sessions: sessions, Catalog: catalog.current,
-		PlayerRate: p.config.PlayerRate, Now: clock, Log: p.log, Metrics: p.registry,
+		Committer: p.committer, Books: p.books, Provider: p.provider, ETA: p.provider.eta.expect, Sessions: sessions, Catalog: catalog.current,
+		ServerKeys: serverKeys(p.config.Keys), AdminKeys: adminKeys(p.config.Keys),
+		PlayerRate: p.config.PlayerRate, PlayerOpenMax: int64(p.config.PlayerOpenMax), GrantMax: economy.Amount(p.config.GrantMax),
+		Now: clock, Log: p.log, Metrics: p.registry,
 	})
 	if err != nil {
 		return err
@@ -59,7 +58,7 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 		return fmt.Errorf("outcome notices: %w", err)
 	}
 	defer stopNotices()
-	health := &monitor.Health{DB: p.db, Conn: p.conn, Provider: p.providerMetrics.status}
+	health := &monitor.Health{DB: p.db, Conn: p.conn, Provider: p.providerStatus}
 	mux := http.NewServeMux()
 	api.Routes(mux)
 	mux.HandleFunc("GET /livez", health.Live)
@@ -69,4 +68,21 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 		ready: ready,
 		drain: func() { health.Drain(); api.Drain() },
 	})
+}
+
+func serverKeys(keys config.Keys) []string {
+	list := make([]string, len(keys.Server))
+	for i, key := range keys.Server {
+		list[i] = key.Reveal()
+	}
+	return list
+}
+
+// adminKeys returns the keys of every role: the least of them may look.
+func adminKeys(keys config.Keys) []string {
+	list := make([]string, len(keys.Admin))
+	for i, key := range keys.Admin {
+		list[i] = key.Key.Reveal()
+	}
+	return list
 }

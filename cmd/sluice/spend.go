@@ -18,13 +18,15 @@ import (
 
 // spendCommand groups what looks at spends.
 type spendCommand struct {
-	Show spendShowCommand `cmd:"" help:"Show everything that is known of a spend, or the spends that need somebody."`
+	Show   spendShowCommand   `cmd:"" help:"Show everything that is known of a spend, or the spends that need somebody."`
+	Settle spendSettleCommand `cmd:"" help:"Settle a spend whose charge or refund has an unknown outcome, by an operator's word."`
 }
 
 // spendShowCommand tells a spend's story.
 type spendShowCommand struct {
 	ID        string `arg:"" optional:"" help:"The spend's id."`
 	Attention bool   `help:"List the spends of unknown outcome, marked for an operator, or held."`
+	Unknown   bool   `help:"List only the spends whose charge or refund has an unknown outcome."`
 	JSON      bool   `help:"Print JSON." name:"json"`
 }
 
@@ -33,18 +35,21 @@ const attentionMax = 1000
 
 // Run prints the story or the list.
 func (c spendShowCommand) Run(ctx context.Context, io stdio) error {
-	if (c.ID == "") == !c.Attention {
-		return exitError{errors.New("name a spend's id, or use --attention for a list"), exitBadUsage}
+	if listing := c.Attention || c.Unknown; (c.ID == "") != listing {
+		return exitError{errors.New("name a spend's id, or use --unknown or --attention for a list"), exitBadUsage}
 	}
 	_, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleMigrate)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	if c.Attention {
+	if c.ID == "" {
 		list, err := books.New(db).Attention(ctx, attentionMax)
 		if err != nil {
 			return err
+		}
+		if c.Unknown {
+			list = slices.DeleteFunc(list, func(s economy.Spend) bool { return s.UnknownSince.IsZero() })
 		}
 		return printAttention(io, list, c.JSON)
 	}
@@ -103,6 +108,12 @@ func spendJSON(s economy.Spend) map[string]any {
 	if s.Held {
 		out["held"] = true
 	}
+	if s.Kind == economy.KindGrant {
+		out["kind"], out["note"], out["adjustments"] = s.Kind.String(), s.Note, s.Cost
+		for _, name := range []string{"item", "quantity", "cost", "catalog_version"} {
+			delete(out, name)
+		}
+	}
 	return out
 }
 
@@ -128,8 +139,12 @@ func printStory(io stdio, story books.Story, refusal string) error {
 	line := func(at time.Time, format string, args ...any) {
 		moments = append(moments, moment{at, fmt.Sprintf(format, args...)})
 	}
-	_, _ = fmt.Fprintf(w, "spend %s\t%s %s\nplayer\t%s\nitem\t%d x %s for %s (catalogue version %d)\n",
-		s.ID, s.State, s.Reason, s.AppUserID, s.Quantity, s.Item, s.Cost, s.CatalogVersion)
+	_, _ = fmt.Fprintf(w, "%s %s\t%s %s\nplayer\t%s\n", s.Kind, s.ID, s.State, s.Reason, s.AppUserID)
+	if s.Kind == economy.KindGrant {
+		_, _ = fmt.Fprintf(w, "gives\t%s: %s\n", s.Cost, s.Note)
+	} else {
+		_, _ = fmt.Fprintf(w, "item\t%d x %s for %s (catalogue version %d)\n", s.Quantity, s.Item, s.Cost, s.CatalogVersion)
+	}
 	if s.NeedsOperator != "" {
 		_, _ = fmt.Fprintf(w, "needs operator\t%s\n", s.NeedsOperator)
 	}

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -114,8 +113,8 @@ func TestTheProvidersKeyRotatesWithItsFile(t *testing.T) {
 		"SLUICE_REVENUECAT_URL=" + server.URL, "SLUICE_REVENUECAT_PROJECT_ID=p", "SLUICE_REVENUECAT_SECRET_KEY_FILE=" + path,
 	}, os.ReadFile)
 	require.NoError(t, err)
-	p := &process{config: cfg, log: slog.New(slog.DiscardHandler), providerMetrics: newProviderMetrics(prometheus.NewRegistry())}
-	provider, err := p.provider()
+	p := &process{config: cfg, log: slog.New(slog.DiscardHandler)}
+	provider, err := p.newClient(nil)
 	require.NoError(t, err)
 	t.Cleanup(provider.Close)
 	sent := func() any {

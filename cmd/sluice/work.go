@@ -28,7 +28,7 @@ func (c workCommand) Run(ctx context.Context, io stdio) error {
 	if err := requireKnown(cfg.Work.Only); err != nil {
 		return err
 	}
-	p, err := startProcess(ctx, "work", cfg, newLog(cfg.Log, io.Err))
+	p, err := startCalling(ctx, "work", cfg, newLog(cfg.Log, io.Err))
 	if err != nil {
 		return err
 	}
@@ -38,14 +38,14 @@ func (c workCommand) Run(ctx context.Context, io stdio) error {
 
 // work runs the chosen consumers until ctx ends and what is in hand is finished.
 func (p *process) work(ctx context.Context) error {
-	provider, err := p.provider()
-	if err != nil {
-		return err
+	var soleWriter adjustments.SoleWriter
+	if p.config.RevenueCat.SoleWriter {
+		soleWriter = readings{adjustments.Store{DB: p.db}, p.provider}
 	}
-	defer provider.Close()
 	teller := adjustments.NewTeller(adjustments.Config{
-		Turns: adjustments.Store{DB: p.db}, Committer: p.committer, Provider: provider,
-		Process: outbox.NewID(), NewID: outbox.NewID, Now: clock, Log: p.log,
+		SoleWriter: soleWriter,
+		Turns:      adjustments.Store{DB: p.db}, Committer: p.committer, Provider: p.provider,
+		Process: p.provider.id, NewID: outbox.NewID, Now: clock, Log: p.log,
 	})
 	metrics := consumers.NewMetrics(p.registry)
 	var runners []*consumers.Runner
@@ -63,4 +63,10 @@ func (p *process) work(ctx context.Context) error {
 		return fmt.Errorf("consumers: %w", err)
 	}
 	return nil
+}
+
+// readings is what it takes to settle an unknown charge by reading the balance.
+type readings struct {
+	adjustments.Store
+	*provider
 }

@@ -24,6 +24,7 @@ import (
 // Teller charges a player's waiting spends; adjustments.Teller does.
 type Teller interface {
 	Charge(ctx context.Context, appUserID string) (settled []string, err error)
+	Resolve(ctx context.Context, spend economy.Spend) error
 }
 
 // heldWait is when to look again at a spend that an operator holds.
@@ -70,6 +71,10 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 	switch {
 	case err != nil:
 		return outbox.Effects{}, err
+	case spend.State == economy.Requested && !spend.UnknownSince.IsZero():
+		// Its adjustment stepped aside: ask again under its own key. What that settles
+		// ends this delivery too; what it sets free again is still owed, and comes back.
+		return outbox.Effects{}, c.Teller.Resolve(ctx, spend)
 	case spend.State == economy.Requested: // nothing charged it, so an operator holds it
 		return outbox.Effects{}, &adjustments.Retry{After: heldWait, Err: fmt.Errorf("%s is held", spend)}
 	}

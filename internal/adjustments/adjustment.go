@@ -13,6 +13,7 @@ type Purpose string
 const (
 	Charge Purpose = "charge" // takes the cost of the spends bound to it
 	Refund Purpose = "refund" // gives one spend's cost back
+	Grant  Purpose = "grant"  // gives what one grant gives
 )
 
 // Adjustment is one change of a player's balance at the provider.
@@ -59,6 +60,8 @@ func newRefund(id string, spend economy.Spend, body func(economy.Amounts, string
 // it concerns or, if none is open, the spends that wait to be charged in the
 // order they were accepted.
 type Turn struct {
-	Open   *Adjustment
-	Spends []economy.Spend
+	Open    *Adjustment
+	Spends  []economy.Spend // of Open; none without it
+	Waiting []economy.Spend // to be charged; beside an adjustment just opened: what its refusal declines too
+	Known   economy.Amounts // the last known balances; nil: never read
 }

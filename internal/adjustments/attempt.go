@@ -28,7 +28,7 @@ var leaseKind = &outbox.Kind{
 		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = r.leased_by, leased_until = now() + r.lease_ms * interval '1 millisecond',
 				attempts = r.attempt, change_id = r.change_id
 			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
-				AND a.state = 'open' AND a.attempts = r.attempt - 1
+				AND a.state IN ('open', 'unknown') AND a.attempts = r.attempt - 1
 				AND (a.leased_by IN ('', r.leased_by) OR a.leased_until < now()) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,
@@ -65,20 +65,22 @@ type Attempted struct {
 	Attempt      int64
 	UnknownSince time.Time // this attempt, or one before, went unanswered then; zero: none did
 	Error        string
+	Aside        bool // it has been unknown for long: the player's later spends pass it from now on
 }
 
 var attemptedKind = &outbox.Kind{
 	Name: "adjustment_attempted",
 	Columns: []outbox.Column{
 		{Name: "id", Type: "uuid"}, {Name: "attempt", Type: "bigint"}, {Name: "unknown_since", Type: "timestamptz"},
-		{Name: "last_error", Type: "text"}, {Name: "change_id", Type: "uuid"},
+		{Name: "last_error", Type: "text"}, {Name: "aside", Type: "boolean"}, {Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = '', leased_until = now(), last_error = r.last_error, change_id = r.change_id,
+				state = CASE WHEN r.aside THEN 'unknown' ELSE a.state END,
 				unknown_since = coalesce(a.unknown_since, r.unknown_since)
 			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
-				AND a.state = 'open' AND a.attempts = r.attempt RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
+				AND a.state IN ('open', 'unknown') AND a.attempts = r.attempt RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
 		{Name: "mark", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
 			WHERE s.adjustment_id = u.id AND s.state = 'requested' AND s.unknown_since IS DISTINCT FROM u.unknown_since`},
 		{Name: "mark_refund", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
@@ -97,6 +99,7 @@ func (a Attempted) AppendTo(c *outbox.Columns, effect string) {
 	c.Int(a.Attempt)
 	c.Time(a.UnknownSince)
 	c.Text(a.Error)
+	c.Bool(a.Aside)
 	c.Text(effect)
 }
 
@@ -106,27 +109,31 @@ func (a Attempted) GuardKey() string { return "adjustment:" + a.AdjustmentID }
 // Settled is the guard that ends an adjustment with a definite outcome. Ending
 // it twice is stale. So is the word of an attempt that it was not applied once
 // another attempt has begun: that one may be applied by now, since a balance can
-// have grown between the two. That it was applied stays true whoever says so.
+// have grown between the two. That it was applied stays true whoever says so,
+// unless it was only concluded.
 type Settled struct {
 	AdjustmentID string
 	Attempt      int64
 	Outcome      economy.OutcomeKind
 	At           time.Time
 	Detail       string
+	Concluded    bool      // from a reading: it counts only while no other attempt has begun
+	AnsweredAsOf time.Time // when the call began whose answer told the balances; zero: none did
 }
 
 var settledKind = &outbox.Kind{
 	Name: "adjustment_settled",
 	Columns: []outbox.Column{
 		{Name: "id", Type: "uuid"}, {Name: "attempt", Type: "bigint"}, {Name: "state", Type: "text"}, {Name: "settled_at", Type: "timestamptz"},
-		{Name: "last_error", Type: "text"}, {Name: "change_id", Type: "uuid"},
+		{Name: "last_error", Type: "text"}, {Name: "concluded", Type: "boolean"}, {Name: "answered_as_of", Type: "timestamptz"},
+		{Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET state = r.state, settled_at = r.settled_at, last_error = r.last_error,
-				unknown_since = NULL, change_id = r.change_id
+				unknown_since = NULL, answered_as_of = r.answered_as_of, change_id = r.change_id
 			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
-				AND a.state = 'open' AND (r.state = 'applied' OR a.attempts = r.attempt) RETURNING r.effect`},
+				AND a.state IN ('open', 'unknown') AND (r.state = 'applied' AND NOT r.concluded OR a.attempts = r.attempt) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,
 }
@@ -141,6 +148,8 @@ func (s Settled) AppendTo(c *outbox.Columns, effect string) {
 	c.Text(string(s.Outcome))
 	c.Time(s.At)
 	c.Text(s.Detail)
+	c.Bool(s.Concluded)
+	c.Time(s.AnsweredAsOf)
 	c.Text(effect)
 }
 

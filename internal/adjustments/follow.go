@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -13,6 +14,35 @@ const (
 	ChargeConsumer = "adjust"
 	RefundConsumer = "compensate"
 )
+
+// settle returns the step that a definite outcome of an adjustment means for one of
+// the spends it concerns.
+func settle(purpose Purpose, spend economy.Spend, outcome economy.Outcome, now time.Time) economy.Change {
+	switch purpose {
+	case Refund:
+		return economy.SettleRefund(spend, outcome, now)
+	case Grant:
+		return economy.SettleGrant(spend, outcome, now)
+	case Charge:
+		return economy.Settle(spend, outcome, now)
+	}
+	return economy.Change{}
+}
+
+// follow adds a settled spend's step to the effects, with all that goes with it.
+// A step that changes nothing adds nothing.
+func follow(effects *outbox.Effects, before economy.Spend, change economy.Change, now time.Time) {
+	if change.Empty() {
+		return
+	}
+	effects.Rows = append(effects.Rows, books.Follow(change, now)...)
+	effects.Touches = append(effects.Touches, books.SpendKey(before.ID))
+	effects.Done = append(effects.Done, causes(before)...)
+	effects.Events = append(effects.Events, facts(change, now)...)
+	if change.Spend.State.Final() {
+		effects.Notices = append(effects.Notices, events.Notice{Spend: change.Spend})
+	}
+}
 
 // causes returns the delivery that a settled spend finishes, whichever message
 // brought the worker to the player.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
-	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/outbox"
@@ -24,11 +23,18 @@ const (
 	// outlasts callPatience, so that two calls never overlap; a killed worker's
 	// players wait this long for another.
 	leaseTime = 10 * time.Second
-	// boundMax is how many spends one adjustment charges. More than one needs the
-	// split that follows a 422, see docs/decisions.
-	boundMax = 1
-	// waitingMax is how many waiting spends one look reads.
-	waitingMax = 16
+	// boundMax is how many spends one adjustment charges at most. More would make
+	// the statement that settles them, and a split after a refusal, longer than the
+	// call they save.
+	boundMax = 100
+	// waitingMax is how many waiting spends one look reads: those of the next
+	// adjustment, and some that a refusal may decline on its evidence.
+	waitingMax = 2 * boundMax
+	// asideAfter is how long an adjustment of unknown outcome holds up the player's
+	// later spends. From then on they pass it (design.md, promise 6).
+	asideAfter = 5 * time.Minute
+	// asideWait is when an adjustment that stepped aside is asked about again.
+	asideWait = 15 * time.Minute
 	// inHandWait is when to come back for a player somebody else works for.
 	inHandWait = 200 * time.Millisecond
 )
@@ -36,6 +42,9 @@ const (
 // Turns tells what there is to do for a player; Store reads it from PostgreSQL.
 type Turns interface {
 	Turn(ctx context.Context, appUserID string, limit int) (Turn, error)
+	// Aside returns the adjustment of a spend that stepped aside, with all spends it
+	// concerns; the turn has nothing open when there is none.
+	Aside(ctx context.Context, spend economy.Spend) (Turn, error)
 }
 
 // Committer commits effects; outbox.Committer does.
@@ -52,6 +61,7 @@ type Provider interface {
 type Retry struct {
 	After time.Duration // at least; 0: as the caller's backoff says
 	Err   error
+	aside bool // the adjustment has stepped aside: what waits behind it need not come back
 }
 
 // Error implements error.
@@ -72,10 +82,13 @@ type Config struct {
 	Turns     Turns
 	Committer Committer
 	Provider  Provider
-	Process   string // names this process in leases; a new one per start
-	NewID     func() string
-	Now       func() time.Time
-	Log       *slog.Logger
+	// SoleWriter, when set, says that nobody but Sluice moves balances, neither a
+	// purchase nor a dashboard, so that a reading can settle an unknown outcome.
+	SoleWriter SoleWriter
+	Process    string // names this process in leases; a new one per start
+	NewID      func() string
+	Now        func() time.Time
+	Log        *slog.Logger
 }
 
 // Teller binds, calls and settles adjustments. It is safe for concurrent use.
@@ -109,12 +122,19 @@ func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string
 			t.players.abandon(appUserID)
 		}
 	}()
+	coalesce := boundMax
+	bindNext := func(ctx context.Context, turn Turn) (Turn, error) { return t.bindWaiting(ctx, turn, coalesce) }
 	for {
-		done, err := t.step(ctx, appUserID, t.bindWaiting)
+		done, err := t.step(ctx, appUserID, bindNext)
 		if err != nil {
 			return settled, err
 		}
 		settled = append(settled, done.settled...)
+		if done.refused > 0 {
+			coalesce = max(1, done.refused/2) // the balance we know is too high: halves, until one fits
+		} else if done.bound > 0 {
+			coalesce = boundMax // the answer told the balance
+		}
 		if !done.more && !t.players.leave(appUserID) {
 			left = true
 			return settled, nil
@@ -130,8 +150,13 @@ func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
 		return inHand("refund of spend " + spend.ID)
 	}
 	defer t.players.abandon(spend.AppUserID)
-	bindRefund := func(ctx context.Context, _ []economy.Spend) (Turn, error) {
-		return t.bind(ctx, newRefund(t.NewID(), spend, revenuecat.Body), []economy.Spend{spend})
+	if !spend.UnknownSince.IsZero() {
+		if err := t.resolve(ctx, spend); err != nil {
+			return err
+		}
+	}
+	bindRefund := func(ctx context.Context, _ Turn) (Turn, error) {
+		return t.bind(ctx, newRefund(t.NewID(), spend, revenuecat.Body), []economy.Spend{spend}, nil)
 	}
 	for {
 		done, err := t.step(ctx, spend.AppUserID, bindRefund)
@@ -139,6 +164,35 @@ func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
 			return err
 		}
 	}
+}
+
+// Resolve asks once more about a spend whose adjustment stepped aside because
+// its outcome stayed unknown, under the same key. It returns nil when that settled
+// it, or when it has no such adjustment; *Retry when that set it free again, since
+// then it is to be charged like any other. Other errors are those of Refund.
+func (t *Teller) Resolve(ctx context.Context, spend economy.Spend) error {
+	if t.players.take(spend.AppUserID, false, false) != taken {
+		return inHand(spend.ID)
+	}
+	defer t.players.abandon(spend.AppUserID)
+	return t.resolve(ctx, spend)
+}
+
+func (t *Teller) resolve(ctx context.Context, spend economy.Spend) error {
+	turn, err := t.Turns.Aside(ctx, spend)
+	if err != nil {
+		return &Retry{Err: err}
+	}
+	if turn.Open == nil {
+		return nil
+	}
+	switch done, err := t.adopt(ctx, turn); {
+	case err != nil:
+		return err
+	case len(done.settled) == 0:
+		return &Retry{After: inHandWait, Err: fmt.Errorf("adjustment %s was not applied: its spends wait again", turn.Open.ID)}
+	}
+	return nil
 }
 
 // inHand asks to come back to a player whom somebody works for who makes no promise.
@@ -149,29 +203,33 @@ func inHand(what string) error {
 // progress is what one step did.
 type progress struct {
 	settled []string // spends
+	bound   int      // spends of the adjustment
+	refused int      // the same, when it was refused for lack of funds
 	more    bool     // there may be more to do
 }
 
 // step finishes the open adjustment, or binds the next and settles that.
-func (t *Teller) step(ctx context.Context, appUserID string, bindNext func(context.Context, []economy.Spend) (Turn, error)) (progress, error) {
+func (t *Teller) step(ctx context.Context, appUserID string, bindNext func(context.Context, Turn) (Turn, error)) (progress, error) {
 	turn, err := t.Turns.Turn(ctx, appUserID, waitingMax)
 	if err != nil {
 		return progress{}, &Retry{Err: err}
 	}
 	if turn.Open != nil {
-		if err := t.adopt(ctx, turn); err != nil {
-			return progress{}, err
+		done, err := t.adopt(ctx, turn)
+		var retry *Retry
+		if errors.As(err, &retry) && retry.aside {
+			err = nil // whoever saw to it passes it now, rather than wait with it
 		}
-		return progress{settled: ids(turn.Spends), more: true}, nil
+		done.more = true
+		return done, err
 	}
-	bound, err := bindNext(ctx, turn.Spends)
+	bound, err := bindNext(ctx, turn)
 	if err != nil || bound.Open == nil {
 		return progress{}, err
 	}
-	if err := t.attempt(ctx, bound, bound.Open.OpenedAt); err != nil {
-		return progress{}, err
-	}
-	return progress{settled: ids(bound.Spends), more: len(turn.Spends) > len(bound.Spends)}, nil
+	done, err := t.attempt(ctx, bound, bound.Open.OpenedAt)
+	done.more = len(turn.Waiting) > len(done.settled)
+	return done, err
 }
 
 func ids(spends []economy.Spend) []string {
@@ -182,22 +240,29 @@ func ids(spends []economy.Spend) []string {
 	return list
 }
 
-// bindWaiting binds the oldest waiting spends to a new adjustment; none is open
+// bindWaiting binds the oldest waiting spends, together at most limit and as
+// many as the last known balance covers, to a new adjustment; none is open
 // afterwards when none waits.
-func (t *Teller) bindWaiting(ctx context.Context, waiting []economy.Spend) (Turn, error) {
-	if len(waiting) == 0 {
+func (t *Teller) bindWaiting(ctx context.Context, turn Turn, limit int) (Turn, error) {
+	if grantIsNext(turn.Waiting) {
+		return t.bindGrant(ctx, turn)
+	}
+	waiting := untilGrant(turn.Waiting)
+	n := economy.Coalesced(waiting, turn.Known, limit)
+	if n == 0 {
 		return Turn{}, nil
 	}
-	spends := waiting[:min(boundMax, len(waiting))]
-	return t.bind(ctx, newCharge(t.NewID(), spends, revenuecat.Body), spends)
+	return t.bind(ctx, newCharge(t.NewID(), waiting[:n], revenuecat.Body), waiting[:n], waiting[n:])
 }
 
-// bind commits the adjustment before anybody calls. A stale bind lost against
-// somebody else, whose work the next look will show.
-func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends []economy.Spend) (Turn, error) {
+// bind commits the adjustment before anybody calls. What else waits is kept in the
+// turn, as far as a refusal would decline it on its evidence. A stale bind lost
+// against somebody else, whose work the next look will show.
+func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends, waiting []economy.Spend) (Turn, error) {
+	beside := declinedBeside(adjustment, waiting)
 	adjustment.LeasedBy, adjustment.OpenedAt, adjustment.Attempts = t.Process, t.Now(), 1
 	result, err := t.Committer.Commit(ctx, outbox.Effects{
-		Guard: Bind{Adjustment: adjustment, Spends: spends, Lease: leaseTime}, Owner: adjustment.AppUserID,
+		Guard: Bind{Adjustment: adjustment, Spends: spends, Beside: beside, Lease: leaseTime}, Owner: adjustment.AppUserID,
 	})
 	if err != nil {
 		return Turn{}, &Retry{Err: fmt.Errorf("bind adjustment: %w", err)}
@@ -205,24 +270,24 @@ func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends []econo
 	if result != outbox.Applied {
 		return Turn{}, &Retry{After: inHandWait, Err: fmt.Errorf("bind adjustment: %s", result)}
 	}
-	return Turn{Open: &adjustment, Spends: spends}, nil
+	return Turn{Open: &adjustment, Spends: spends, Waiting: beside}, nil
 }
 
 // adopt takes the lease of an adjustment somebody left open and finishes it.
-func (t *Teller) adopt(ctx context.Context, turn Turn) error {
+func (t *Teller) adopt(ctx context.Context, turn Turn) (progress, error) {
 	open := turn.Open
 	if open.LeasedBy != t.Process && open.LeasedFor > 0 {
-		return &Retry{After: min(open.LeasedFor, inHandWait), Err: fmt.Errorf("adjustment %s: another process has it", open.ID)}
+		return progress{}, &Retry{After: min(open.LeasedFor, inHandWait), Err: fmt.Errorf("adjustment %s: another process has it", open.ID)}
 	}
 	leasedAt := t.Now()
 	result, err := t.Committer.Commit(ctx, outbox.Effects{
 		Guard: Lease{AdjustmentID: open.ID, Process: t.Process, Attempt: open.Attempts + 1, For: leaseTime}, Owner: open.AppUserID,
 	})
 	if err != nil {
-		return &Retry{Err: fmt.Errorf("adopt adjustment %s: %w", open.ID, err)}
+		return progress{}, &Retry{Err: fmt.Errorf("adopt adjustment %s: %w", open.ID, err)}
 	}
 	if result != outbox.Applied {
-		return &Retry{After: inHandWait, Err: fmt.Errorf("adopt adjustment %s: %s", open.ID, result)}
+		return progress{}, &Retry{After: inHandWait, Err: fmt.Errorf("adopt adjustment %s: %s", open.ID, result)}
 	}
 	open.Attempts++
 	if open.LeasedBy != "" && open.UnknownSince.IsZero() {
@@ -234,13 +299,13 @@ func (t *Teller) adopt(ctx context.Context, turn Turn) error {
 // attempt sends the adjustment's stored key and bytes once and commits what
 // follows from the outcome. The lease was taken at leasedAt or later; an attempt
 // whose time is over before it begins is not sent.
-func (t *Teller) attempt(ctx context.Context, turn Turn, leasedAt time.Time) error {
+func (t *Teller) attempt(ctx context.Context, turn Turn, leasedAt time.Time) (progress, error) {
 	open := turn.Open
 	started := t.Now()
 	callCtx, cancel := context.WithTimeout(ctx, callPatience-started.Sub(leasedAt))
 	defer cancel()
 	outcome := t.Provider.Adjust(callCtx, revenuecat.Request{
-		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body), CreateCustomer: open.Purpose == Charge,
+		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body), CreateCustomer: open.Purpose != Refund,
 	})
 	if !open.UnknownSince.IsZero() && outcome.Kind == economy.Refused {
 		// An earlier attempt went unanswered and may have been applied: a refusal of
@@ -248,60 +313,65 @@ func (t *Teller) attempt(ctx context.Context, turn Turn, leasedAt time.Time) err
 		outcome.Kind = economy.Unknown
 	}
 	if !outcome.Definite() {
+		if done, settled := t.settleByReading(ctx, turn, outcome); settled {
+			return done, nil
+		}
 		return t.indefinite(ctx, open, outcome)
 	}
-	result, err := t.Committer.Commit(ctx, t.settlement(turn, outcome, started))
+	effects, done := t.settlement(turn, outcome, started)
+	result, err := t.Committer.Commit(ctx, effects)
 	if err != nil {
 		// The outcome is not lost: the same key and bytes will be answered again.
-		return &Retry{Err: fmt.Errorf("settle adjustment %s: %w", open.ID, err)}
+		return progress{}, &Retry{Err: fmt.Errorf("settle adjustment %s: %w", open.ID, err)}
 	}
 	if result != outbox.Applied {
-		return &Retry{After: inHandWait, Err: fmt.Errorf("settle adjustment %s: %s", open.ID, result)}
+		return progress{}, &Retry{After: inHandWait, Err: fmt.Errorf("settle adjustment %s: %s", open.ID, result)}
 	}
-	return nil
+	return done, nil
 }
 
 // indefinite records an attempt that decided nothing and asks for another. An
 // unknown outcome is never compensated: only the same key may be sent again.
-func (t *Teller) indefinite(ctx context.Context, open *Adjustment, outcome economy.Outcome) error {
+func (t *Teller) indefinite(ctx context.Context, open *Adjustment, outcome economy.Outcome) (progress, error) {
 	attempted := Attempted{AdjustmentID: open.ID, Attempt: open.Attempts, UnknownSince: open.UnknownSince, Error: outcome.Detail}
 	if outcome.Kind == economy.Unknown && open.UnknownSince.IsZero() {
 		attempted.UnknownSince = t.Now()
 	}
-	_, err := t.Committer.Commit(ctx, outbox.Effects{Guard: attempted, Owner: open.AppUserID})
+	attempted.Aside = !open.UnknownSince.IsZero() && t.Now().Sub(open.UnknownSince) >= asideAfter
+	result, err := t.Committer.Commit(ctx, outbox.Effects{Guard: attempted, Owner: open.AppUserID})
 	if err != nil {
 		t.Log.WarnContext(ctx, "attempt not recorded", "adjustment", open.ID, "error", err) // the lease runs out by itself
 	}
-	return &Retry{After: outcome.RetryAfter, Err: fmt.Errorf("adjustment %s: %s: %s", open.ID, outcome.Kind, outcome.Detail)}
+	retry := &Retry{
+		After: outcome.RetryAfter, Err: fmt.Errorf("adjustment %s: %s: %s", open.ID, outcome.Kind, outcome.Detail),
+		aside: attempted.Aside && result == outbox.Applied,
+	}
+	if retry.aside {
+		retry.After = asideWait
+	}
+	return progress{}, retry
 }
 
 // settlement is everything that follows from a definite outcome, under the one
 // guard that the adjustment was still open.
-func (t *Teller) settlement(turn Turn, outcome economy.Outcome, started time.Time) outbox.Effects {
+func (t *Teller) settlement(turn Turn, outcome economy.Outcome, started time.Time) (outbox.Effects, progress) {
 	open, now := turn.Open, t.Now()
+	settled := Settled{AdjustmentID: open.ID, Attempt: open.Attempts, Outcome: outcome.Kind, At: now, Detail: outcome.Detail}
+	if len(outcome.Balances) > 0 {
+		settled.AnsweredAsOf = started
+	}
 	effects := outbox.Effects{
-		Guard:   Settled{AdjustmentID: open.ID, Attempt: open.Attempts, Outcome: outcome.Kind, At: now, Detail: outcome.Detail},
+		Guard:   settled,
 		Rows:    books.AnsweredBalances(open.AppUserID, outcome.Balances, started),
 		Touches: []string{books.PlayerKey(open.AppUserID)},
 		Owner:   open.AppUserID,
 	}
-	for _, spend := range turn.Spends {
-		var change economy.Change
-		if open.Purpose == Refund {
-			change = economy.SettleRefund(spend, outcome, now)
-		} else {
-			change = economy.Settle(spend, outcome, now)
-		}
-		if change.Empty() {
-			continue
-		}
-		effects.Rows = append(effects.Rows, books.Follow(change, now)...)
-		effects.Touches = append(effects.Touches, books.SpendKey(spend.ID))
-		effects.Done = append(effects.Done, causes(spend)...)
-		effects.Events = append(effects.Events, facts(change, now)...)
-		if change.Spend.State.Final() {
-			effects.Notices = append(effects.Notices, events.Notice{Spend: change.Spend})
-		}
+	if open.Purpose == Charge && outcome.Kind == economy.Insufficient {
+		declined := refusedTogether(&effects, turn, outcome, now)
+		return effects, progress{settled: ids(declined), bound: len(turn.Spends), refused: len(turn.Spends)}
 	}
-	return effects
+	for _, spend := range turn.Spends {
+		follow(&effects, spend, settle(open.Purpose, spend, outcome, now), now)
+	}
+	return effects, progress{settled: ids(turn.Spends), bound: len(turn.Spends)}
 }

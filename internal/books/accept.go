@@ -5,15 +5,20 @@ import (
 	"github.com/sluice-gems/sluice/outbox"
 )
 
-// Accept is the guard that accepts a spend: the player has not used its
-// idempotency key, and the item's limit per player has room.
+// Accept is the guard that accepts a spend or a grant: the player has not used
+// its idempotency key, does not have too many open already, and the item's limit
+// per player has room.
 //
 // Results: Applied; Duplicate when the key was used before (read the spend to
-// tell a repeat from a conflict); Stale when the limit is reached. For a limited
-// item its counter must exist, see OpenCounter.
+// tell a repeat from a conflict); Stale when a limit is reached, see Used to tell
+// which. For a limited item its counter must exist, see OpenCounter.
+//
+// OpenMax is exact for what one commit holds. Commits under way at the same time
+// do not see each other, so a player can pass it by what the others of them hold.
 type Accept struct {
 	Spend       economy.Spend
 	PlayerLimit int64 // 0: none
+	OpenMax     int64 // open spends and grants of the player, this one included; 0: no limit
 }
 
 var acceptKind = &outbox.Kind{
@@ -22,19 +27,27 @@ var acceptKind = &outbox.Kind{
 		{Name: "id", Type: "uuid"}, {Name: "app_user_id", Type: "text"}, {Name: "idempotency_key", Type: "text"},
 		{Name: "item", Type: "text"}, {Name: "quantity", Type: "bigint"}, {Name: "cost", Type: "jsonb"},
 		{Name: "catalog_version", Type: "bigint"}, {Name: "accepted_at", Type: "timestamptz"},
-		{Name: "player_limit", Type: "bigint"}, {Name: "change_id", Type: "uuid"},
+		{Name: "kind", Type: "text"}, {Name: "note", Type: "text"},
+		{Name: "player_limit", Type: "bigint"}, {Name: "open_max", Type: "bigint"}, {Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
+		// Those that still have a place in their player's line: never more are counted
+		// than the limit asks for, and what came before in this commit counts as open.
+		// The order is that of the index of open spends: it keeps the planner from
+		// reading the player's whole past by the index of keys.
+		{Name: "room", SQL: `SELECT r.effect FROM (SELECT *, row_number() OVER (PARTITION BY app_user_id ORDER BY effect) AS nth FROM {rows}) r
+			WHERE r.open_max = 0 OR r.nth + (SELECT count(*) FROM (SELECT FROM spends s
+				WHERE s.app_user_id = r.app_user_id AND s.state IN ('requested', 'charged', 'refunding') ORDER BY s.seq LIMIT r.open_max) o) <= r.open_max`},
 		// The counters of limited items, locked in key order: after waiting for another
 		// commit this sees what that one counted.
 		{Name: "counter", SQL: `SELECT c.app_user_id, c.item, c.used FROM item_counters c
 			JOIN {rows} r ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
 			ORDER BY c.app_user_id, c.item FOR UPDATE OF c`},
 		{Name: "insert", SQL: `INSERT INTO spends (id, app_user_id, idempotency_key, item, quantity, cost, catalog_version,
-				accepted_at, limited, change_id, state)
+				accepted_at, kind, note, limited, change_id, state)
 			SELECT r.id, r.app_user_id, r.idempotency_key, r.item, r.quantity, r.cost, r.catalog_version,
-				r.accepted_at, r.player_limit > 0, r.change_id, 'requested'
-			FROM {rows} r LEFT JOIN {counter} c ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
+				r.accepted_at, r.kind, r.note, r.player_limit > 0, r.change_id, 'requested'
+			FROM {rows} r JOIN {room} USING (effect) LEFT JOIN {counter} c ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
 			WHERE r.player_limit = 0 OR c.used + r.quantity <= r.player_limit
 			ORDER BY r.effect
 			ON CONFLICT (app_user_id, idempotency_key) DO NOTHING RETURNING id`},
@@ -59,7 +72,10 @@ func (a Accept) AppendTo(c *outbox.Columns, effect string) {
 	c.JSON(EncodeAmounts(a.Spend.Cost))
 	c.Int(a.Spend.CatalogVersion)
 	c.Time(a.Spend.AcceptedAt)
+	c.Text(a.Spend.Kind.String())
+	c.Text(a.Spend.Note)
 	c.Int(a.PlayerLimit)
+	c.Int(a.OpenMax)
 	c.Text(effect)
 }
 

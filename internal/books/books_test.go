@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,42 +37,47 @@ func newSpend(player, key string) economy.Spend {
 	}
 }
 
-// The table of transitions stands three times: in Go, as the database's CHECK and
-// as the diagram in docs/flow.md. All three allow the same pairs and no others.
+// The tables of transitions stand three times: in Go, as the database's CHECK and
+// as the diagrams in docs/flow.md. All three allow the same pairs and no others.
 func TestTransitionsInGoInSQLAndInTheDocumentAreTheSame(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
-	diagram := diagramOf(t, "../../docs/flow.md")
-	for _, from := range economy.States {
-		for _, to := range economy.States {
-			allowed := economy.CanMove(from, to)
-			require.Equal(t, allowed, diagram[economy.Transition{From: from, To: to}], "docs/flow.md: %s to %s", from, to)
-			require.Equal(t, allowed, moveInSQL(t, db, from, to), "CHECK: %s to %s", from, to)
+	diagrams := diagramsOf(t, "../../docs/flow.md")
+	require.Len(t, diagrams, len(economy.Kinds), "one diagram per kind, in the order of economy.Kinds")
+	for i, kind := range economy.Kinds {
+		for _, from := range economy.States {
+			for _, to := range economy.States {
+				allowed := economy.CanMove(kind, from, to)
+				require.Equal(t, allowed, diagrams[i][economy.Transition{From: from, To: to}], "docs/flow.md: %s, %s to %s", kind, from, to)
+				require.Equal(t, allowed, moveInSQL(t, db, kind, from, to), "CHECK: %s, %s to %s", kind, from, to)
+			}
+			require.Equal(t, from == economy.Requested, insertInSQL(t, db, kind, from), "CHECK: a new %s that is %s", kind, from)
 		}
-		require.Equal(t, from == economy.Requested, insertInSQL(t, db, from), "CHECK: a new spend that is %s", from)
+		require.Len(t, diagrams[i], len(economy.Transitions[kind]))
 	}
-	require.Len(t, diagram, len(economy.Transitions))
 }
 
-// diagramOf reads the arrows between states in a mermaid state diagram.
-func diagramOf(t *testing.T, path string) map[economy.Transition]bool {
+// diagramsOf reads the arrows between states in each mermaid state diagram.
+func diagramsOf(t *testing.T, path string) []map[economy.Transition]bool {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
-	arrows := map[economy.Transition]bool{}
-	for _, match := range regexp.MustCompile(`(?m)^\s+(\w+) --> (\w+)`).FindAllSubmatch(raw, -1) {
-		arrows[economy.Transition{From: economy.State(match[1]), To: economy.State(match[2])}] = true
+	var diagrams []map[economy.Transition]bool
+	for _, block := range regexp.MustCompile("(?s)stateDiagram-v2(.*?)```").FindAllSubmatch(raw, -1) {
+		arrows := map[economy.Transition]bool{}
+		for _, match := range regexp.MustCompile(`(?m)^\s+(\w+) --> (\w+)`).FindAllSubmatch(block[1], -1) {
+			arrows[economy.Transition{From: economy.State(match[1]), To: economy.State(match[2])}] = true
+		}
+		diagrams = append(diagrams, arrows)
 	}
-	return arrows
+	return diagrams
 }
 
-// moveInSQL reports whether the database lets a spend go from one state to the other.
-func moveInSQL(t *testing.T, db *sqlx.DB, from, to economy.State) bool {
+// moveInSQL reports whether the database lets a row of spends go from one state
+// to the other. It gets into the first one by the constraint's back door, since a
+// grant has no way into most.
+func moveInSQL(t *testing.T, db *sqlx.DB, kind economy.Kind, from, to economy.State) bool {
 	t.Helper()
-	left := map[economy.State]string{ // some way into each state
-		economy.Charged: "requested", economy.Declined: "requested", economy.Fulfilled: "charged",
-		economy.Refunding: "charged", economy.Refunded: "refunding",
-	}
 	tx, err := db.Beginx()
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback() }()
@@ -79,8 +85,14 @@ func moveInSQL(t *testing.T, db *sqlx.DB, from, to economy.State) bool {
 	_, err = tx.Exec(`INSERT INTO adjustments (id, app_user_id, purpose, state, idempotency_key, body, deltas, leased_by, leased_until, opened_at, change_id)
 		VALUES ($1, 'p', 'charge', 'open', $2, '', '{}', '', now(), now(), $1)`, id, id)
 	require.NoError(t, err)
-	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, change_id, app_user_id, idempotency_key, item, cost, adjustment_id, state, left_state)
-		VALUES ($1, 1, 1, now(), $1, 'p', $4, 'i', '{}', $1, $2, nullif($3, ''))`, id, string(from), left[from], id)
+	var check string
+	require.NoError(t, tx.Get(&check, "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'spends_state_check'"))
+	_, err = tx.Exec("ALTER TABLE spends DROP CONSTRAINT spends_state_check")
+	require.NoError(t, err)
+	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, change_id, app_user_id, idempotency_key, item, cost, adjustment_id, kind, state)
+		VALUES ($1, 1, 1, now(), $1, 'p', $4, 'i', '{}', $1, $2, $3)`, id, kind.String(), string(from), id)
+	require.NoError(t, err)
+	_, err = tx.Exec("ALTER TABLE spends ADD CONSTRAINT spends_state_check " + check + " NOT VALID")
 	require.NoError(t, err)
 	_, err = tx.Exec("UPDATE spends SET left_state = state, state = $2 WHERE id = $1", id, string(to))
 	if err != nil {
@@ -89,13 +101,13 @@ func moveInSQL(t *testing.T, db *sqlx.DB, from, to economy.State) bool {
 	return err == nil
 }
 
-func insertInSQL(t *testing.T, db *sqlx.DB, state economy.State) bool {
+func insertInSQL(t *testing.T, db *sqlx.DB, kind economy.Kind, state economy.State) bool {
 	t.Helper()
 	tx, err := db.Beginx()
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback() }()
-	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, change_id, app_user_id, idempotency_key, item, cost, state)
-		VALUES ($1, 1, 1, now(), $1, 'p', 'k', 'i', '{}', $2)`, outbox.NewID(), string(state))
+	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, change_id, app_user_id, idempotency_key, item, cost, kind, state)
+		VALUES ($1, 1, 1, now(), $1, 'p', 'k', 'i', '{}', $2, $3)`, outbox.NewID(), kind.String(), string(state))
 	return err == nil
 }
 
@@ -118,6 +130,103 @@ func TestAcceptedSpendReadsBackAsItWas(t *testing.T) {
 		_, err = b.Spend(t.Context(), id)
 		require.ErrorIs(t, err, books.ErrNotFound)
 	}
+}
+
+func TestAGrantSharesTheKeysOfItsPlayer(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	c, b := newCommitter(t, db), books.New(db)
+	spend := newSpend("p", "k1")
+	grant := economy.Spend{
+		ID: outbox.NewID(), Kind: economy.KindGrant, AppUserID: "p", IdempotencyKey: "k2", Quantity: 1, Note: `a "quest", 雪`,
+		Cost: economy.Amounts{"GEM": 100}, State: economy.Requested, AcceptedAt: spend.AcceptedAt,
+	}
+	accept := func(s economy.Spend) outbox.Result {
+		result, err := c.Commit(t.Context(), outbox.Effects{Guard: books.Accept{Spend: s}})
+		require.NoError(t, err)
+		return result
+	}
+	require.Equal(t, outbox.Applied, accept(spend))
+	require.Equal(t, outbox.Applied, accept(grant))
+	read, err := b.Spend(t.Context(), grant.ID)
+	require.NoError(t, err)
+	read.AcceptedAt = read.AcceptedAt.UTC()
+	require.Equal(t, grant, read)
+	spend.IdempotencyKey, spend.ID = "k2", outbox.NewID()
+	require.Equal(t, outbox.Duplicate, accept(spend))
+	grant.IdempotencyKey, grant.ID = "k1", outbox.NewID()
+	require.Equal(t, outbox.Duplicate, accept(grant))
+}
+
+func TestOpenSpendsOfAPlayerAreCapped(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	c, b := newCommitter(t, db), books.New(db)
+	accept := func(player, key string) (economy.Spend, outbox.Result) {
+		spend := newSpend(player, key)
+		result, err := c.Commit(t.Context(), outbox.Effects{Guard: books.Accept{Spend: spend, OpenMax: 3}})
+		require.NoError(t, err)
+		return spend, result
+	}
+	first, _ := accept("p", "1")
+	for _, key := range []string{"2", "3"} {
+		_, result := accept("p", key)
+		require.Equal(t, outbox.Applied, result)
+	}
+	_, result := accept("p", "4")
+	require.Equal(t, outbox.Stale, result)
+	_, result = accept("p", "2")
+	require.Equal(t, outbox.Duplicate, result, "a key that was used is told so at the cap, too")
+	_, result = accept("q", "1")
+	require.Equal(t, outbox.Applied, result, "another player's line is another")
+
+	// What is settled makes room.
+	first, err := b.Spend(t.Context(), first.ID)
+	require.NoError(t, err)
+	declined := economy.Settle(first, economy.Outcome{Kind: economy.Insufficient}, time.Now())
+	_, err = c.Commit(t.Context(), outbox.Effects{Guard: books.Move{Change: declined}})
+	require.NoError(t, err)
+	_, result = accept("p", "4")
+	require.Equal(t, outbox.Applied, result)
+}
+
+// Two processes, and many entries of one player in one commit: the cap is exact
+// within a commit, and passed by no more than what another one held.
+func TestTheCapHoldsAgainstManyRequestsAtOnce(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	const openMax, batch = 10, 8
+	committers := make([]*outbox.Committer, 2)
+	for i := range committers {
+		committers[i] = outbox.NewCommitter(outbox.CommitterConfig{DB: db, BatchMax: batch, Committers: 1, Log: slog.New(slog.DiscardHandler)})
+		t.Cleanup(committers[i].Close)
+	}
+	var applied atomic.Int64
+	var group sync.WaitGroup
+	for i := range 200 {
+		group.Go(func() {
+			result, err := committers[i%2].Commit(t.Context(), outbox.Effects{Guard: books.Accept{Spend: newSpend("p", fmt.Sprint(i)), OpenMax: openMax}})
+			if err != nil {
+				t.Errorf("commit: %v", err)
+			}
+			if result == outbox.Applied {
+				applied.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	require.GreaterOrEqual(t, applied.Load(), int64(openMax))
+	require.LessOrEqual(t, applied.Load(), int64(openMax+batch))
+
+	count := 0 // one commit at a time
+	for i := range 3 * openMax {
+		result, err := committers[0].Commit(t.Context(), outbox.Effects{Guard: books.Accept{Spend: newSpend("q", fmt.Sprint(i)), OpenMax: openMax}})
+		require.NoError(t, err)
+		if result == outbox.Applied {
+			count++
+		}
+	}
+	require.Equal(t, openMax, count)
 }
 
 func TestLimitPerPlayerHoldsAgainstManyRequestsAtOnce(t *testing.T) {
@@ -146,6 +255,12 @@ func TestLimitPerPlayerHoldsAgainstManyRequestsAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	require.Equal(t, map[outbox.Result]int{outbox.Applied: 5, outbox.Stale: 35}, tally)
+	used, err := b.Used(t.Context(), "p", "extra_life")
+	require.NoError(t, err)
+	require.EqualValues(t, 10, used)
+	used, err = b.Used(t.Context(), "p", "never_counted")
+	require.NoError(t, err)
+	require.Zero(t, used)
 }
 
 func TestDeclinedSpendGivesItsShareOfTheLimitBack(t *testing.T) {

@@ -32,3 +32,14 @@ func (b *Books) OpenCounter(ctx context.Context, appUserID, item string) error {
 	}
 	return nil
 }
+
+// Used returns how many of a limited item a player holds or has under way.
+func (b *Books) Used(ctx context.Context, appUserID, item string) (int64, error) {
+	var used int64
+	err := b.db.GetContext(ctx, &used,
+		"SELECT coalesce((SELECT used FROM item_counters WHERE app_user_id = $1 AND item = $2), 0)", appUserID, item)
+	if err != nil {
+		return 0, fmt.Errorf("read counter: %w", err)
+	}
+	return used, nil
+}

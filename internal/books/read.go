@@ -25,7 +25,7 @@ func New(db *sqlx.DB) *Books { return &Books{db: db} }
 
 // SpendColumns lists the columns that SpendRow reads.
 const SpendColumns = `id, app_user_id, idempotency_key, item, quantity, cost, catalog_version, state, reason,
-	held, limited, unknown_since, needs_operator, adjustment_id, accepted_at, charged_at, finished_at`
+	held, limited, unknown_since, needs_operator, adjustment_id, accepted_at, charged_at, finished_at, kind, note`
 
 // SpendRow is a row of spends as sqlx reads it with SpendColumns. Every field may
 // be null, so that it can stand on the outer side of a join.
@@ -47,6 +47,8 @@ type SpendRow struct {
 	AcceptedAt     sql.NullTime   `db:"accepted_at"`
 	ChargedAt      sql.NullTime   `db:"charged_at"`
 	FinishedAt     sql.NullTime   `db:"finished_at"`
+	Kind           sql.NullString `db:"kind"`
+	Note           sql.NullString `db:"note"`
 }
 
 // Missing reports whether the join found no spend.
@@ -58,8 +60,12 @@ func (r SpendRow) Spend() (economy.Spend, error) {
 	if err != nil {
 		return economy.Spend{}, fmt.Errorf("spend %s: cost: %w", r.ID.String, err)
 	}
+	kind := economy.KindSpend
+	if r.Kind.String == economy.KindGrant.String() {
+		kind = economy.KindGrant
+	}
 	return economy.Spend{
-		ID: r.ID.String, AppUserID: r.AppUserID.String, IdempotencyKey: r.IdempotencyKey.String,
+		ID: r.ID.String, Kind: kind, Note: r.Note.String, AppUserID: r.AppUserID.String, IdempotencyKey: r.IdempotencyKey.String,
 		Item: r.Item.String, Quantity: r.Quantity.Int64, Cost: cost, CatalogVersion: r.CatalogVersion.Int64,
 		State: economy.State(r.State.String), Reason: economy.Reason(r.Reason.String),
 		Held: r.Held.Bool, Limited: r.Limited.Bool, UnknownSince: r.UnknownSince.Time, NeedsOperator: r.NeedsOperator.String,

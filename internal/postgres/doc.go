@@ -4,6 +4,7 @@
 //
 //	Open, Ping                          a *sqlx.DB that survives a restart of the server
 //	Code, Classify                      an error's SQLSTATE, and what follows from it
+//	Listen                              what other processes say through NOTIFY
 //	Migrate, MigrationsCurrent, Schema  the schema
 //
 // Four habits of lib/pq 1.12.3 that a caller meets:

@@ -40,6 +40,7 @@ type answer struct {
 	detail    string
 	requestID string // X-Request-Id, for a ticket with RevenueCat's support
 	took      time.Duration
+	told      told
 	cause     error // status 0: context.Canceled or context.DeadlineExceeded when it was that, else nil
 }
 
@@ -72,7 +73,8 @@ func (c *Client) call(ctx context.Context, out outgoing) answer {
 	}
 	a := readAnswer(res, guard, c.now())
 	a.took = c.now().Sub(started)
-	if until := c.gate.note(out.op.domain(), a, res.Header, c.now()); !until.IsZero() {
+	a.told = tell(a, res.Header, c.now())
+	if until := c.gate.note(out.op.domain(), a, c.now()); !until.IsZero() {
 		c.log.WarnContext(ctx, "revenuecat asks for a pause", "domain", string(out.op.domain()), "status", a.status, "until", until)
 	}
 	return a

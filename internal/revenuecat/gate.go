@@ -65,9 +65,25 @@ func (g *gate) closed(name Domain, now time.Time) (time.Duration, string) {
 	return domain.ClosedUntil.Sub(now), domain.code
 }
 
+// told is what one answer tells about its domain.
+type told struct {
+	limit, used int           // both 0: nothing
+	pause       time.Duration // how long it closes the domain; 0: it does not
+}
+
+func tell(a answer, header http.Header, now time.Time) told {
+	t := told{pause: pauseAfter(a, header, now)}
+	limit, known := count(header, "RevenueCat-Rate-Limit-Current-Limit")
+	used, counted := count(header, "RevenueCat-Rate-Limit-Current-Usage")
+	if known && counted {
+		t.limit, t.used = limit, used
+	}
+	return t
+}
+
 // note keeps what an answer tells about its domain. It returns the moment until
 // which the answer closed it, or zero.
-func (g *gate) note(name Domain, a answer, header http.Header, now time.Time) time.Time {
+func (g *gate) note(name Domain, a answer, now time.Time) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.domains == nil {
@@ -78,13 +94,10 @@ func (g *gate) note(name Domain, a answer, header http.Header, now time.Time) ti
 		domain = &gated{}
 		g.domains[name] = domain
 	}
-	limit, known := count(header, "RevenueCat-Rate-Limit-Current-Limit")
-	used, counted := count(header, "RevenueCat-Rate-Limit-Current-Usage")
-	if known && counted {
-		domain.PerMinute, domain.Used, domain.SeenAt = limit, used, now
+	if a.told.limit > 0 {
+		domain.PerMinute, domain.Used, domain.SeenAt = a.told.limit, a.told.used, now
 	}
-	pause := pauseAfter(a, header, now)
-	if until := now.Add(pause); pause > 0 && until.After(domain.ClosedUntil) {
+	if until := now.Add(a.told.pause); a.told.pause > 0 && until.After(domain.ClosedUntil) {
 		domain.ClosedUntil, domain.code = until, a.code
 		return until
 	}

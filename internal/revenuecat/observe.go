@@ -2,6 +2,7 @@ package revenuecat
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -36,6 +37,12 @@ type Call struct {
 	Duration  time.Duration
 	RequestID string // the provider's X-Request-Id, when it sent one
 	Detail    string
+	GaveUp    bool // Status 0: it was the caller who ended the call
+
+	// What the answer tells about the domain's limit.
+	Limit int           // calls a minute the provider allows; 0: it did not say
+	Used  int           // calls it counted in this minute, this one included, when Limit is not 0
+	Pause time.Duration // no call of the domain may start for so long; 0: it asked for none
 }
 
 // report tells the observer and the debug log about a call that was made.
@@ -45,7 +52,8 @@ func (c *Client) report(ctx context.Context, op Op, a answer, outcome economy.Ou
 	}
 	call := Call{
 		Op: op, Domain: op.domain(), Status: a.status, Code: a.code, Outcome: outcome,
-		Duration: a.took, RequestID: a.requestID, Detail: a.detail,
+		Duration: a.took, RequestID: a.requestID, Detail: a.detail, GaveUp: errors.Is(a.cause, context.Canceled),
+		Limit: a.told.limit, Used: a.told.used, Pause: a.told.pause,
 	}
 	c.observe(call)
 	c.log.LogAttrs(ctx, slog.LevelDebug, "revenuecat call",

@@ -1,9 +1,10 @@
 package simulation
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
 )
 
@@ -13,6 +14,58 @@ func (w *world) checkAlways() {
 	for _, player := range players {
 		w.checkConservation(player)
 		w.checkProvider(player)
+	}
+	w.checkBound()
+}
+
+// checkBound: the spends of an adjustment are bound to it and to no other, and
+// each of a charge that was applied has lines of its own that make up the whole.
+func (w *world) checkBound() {
+	for _, a := range w.db.adjustments {
+		if a.Purpose != adjustments.Charge || (!a.unresolved() && a.state != string(economy.Applied)) {
+			continue
+		}
+		charged := economy.Amounts{}
+		for _, s := range a.spends {
+			if s.AdjustmentID != a.ID || a.unresolved() != (s.State == economy.Requested) {
+				w.broken("%s is %s and bound to %q, while %s is %s", s.ID, s.State, s.AdjustmentID, a.ID, a.state)
+			}
+			for currency := range s.Cost {
+				charged = charged.Plus(economy.Amounts{currency: w.db.ledger[entryKey{s.ID, string(economy.EntryCharge), string(currency)}].Amount})
+			}
+		}
+		if want := a.Deltas.Negated(); !a.unresolved() && !charged.Equal(want) {
+			w.broken("adjustment %s took %s, its spends have lines of %s", a.ID, want, charged)
+		}
+	}
+}
+
+// checkFollow: a step that follows from a settlement is made once, and a spend is
+// declined for lack of funds only if it was accepted before the call that was
+// refused and the balance at that moment did not cover it.
+func (tx *transaction) checkFollow(s *spendRow, row values) {
+	if tx.alone {
+		return
+	}
+	if string(s.State) != row["from_state"] {
+		tx.broken("%s: the step from %s to %s is made, and it is %s by now", s.ID, row["from_state"], row["state"], s.State)
+	}
+	if row["reason"] != string(economy.InsufficientFunds) {
+		return
+	}
+	a := tx.adjustment(tx.by["id"])
+	refusal, was := tx.rc.refusals[a.IdempotencyKey]
+	covered := true
+	for currency, cost := range s.Cost {
+		covered = covered && refusal.held[currency] >= cost
+	}
+	switch {
+	case !was || covered:
+		tx.broken("%s is declined for %s, and the balance was %s", s.ID, s.Cost, refusal.held)
+	case slices.Index(tx.spends, s) >= refusal.accepted:
+		tx.broken("%s is declined on the evidence of a call that began before it was accepted", s.ID)
+	case s.AdjustmentID != a.ID:
+		tx.met("declined on evidence")
 	}
 }
 
@@ -48,24 +101,29 @@ func (w *world) checkConservation(player string) {
 	}
 }
 
-// checkProvider: the provider's balance is what the ledger says, or differs by
-// exactly the one open adjustment.
+// checkProvider: a player has one open adjustment, and the provider's balance is
+// what the ledger says but for the adjustments whose outcome we do not know and
+// the provider does.
 func (w *world) checkProvider(player string) {
-	var open []*adjustmentRow
+	open := 0
+	difference := w.rc.balances[player].Plus(w.rc.given[player].Negated()).Plus(w.wallet(player).Negated())
 	for _, a := range w.db.adjustments {
-		if a.AppUserID == player && a.state == stateOpen {
-			open = append(open, a)
+		if a.AppUserID != player || !a.unresolved() {
+			continue
+		}
+		if a.state == stateOpen {
+			open++
+		}
+		if _, applied := w.rc.applied[a.IdempotencyKey]; applied {
+			difference = difference.Plus(a.Deltas.Negated())
 		}
 	}
-	if len(open) > 1 {
-		w.broken("%s has %d open adjustments", player, len(open))
-		return
+	if open > 1 {
+		w.broken("%s has %d open adjustments", player, open)
 	}
-	difference := w.rc.balances[player].Plus(w.rc.given[player].Negated()).Plus(w.wallet(player).Negated())
-	if difference.Equal(nil) || (len(open) == 1 && difference.Equal(open[0].Deltas)) {
-		return
+	if !difference.Equal(nil) {
+		w.broken("the provider's balance of %s differs from our books by %s, and no unsettled adjustment accounts for that", player, difference)
 	}
-	w.broken("the provider's balance of %s differs from our books by %s, and no open adjustment accounts for that", player, difference)
 }
 
 // wallet is what the ledger says our adjustments did to a player's balance.
@@ -84,7 +142,8 @@ func (w *world) wallet(player string) economy.Amounts {
 }
 
 // checkApplied holds at the moment the provider changes a balance: the key and
-// the bytes were stored before, and no spend accepted earlier still waits.
+// the bytes were stored before, the spends are in the order they were accepted,
+// and no spend accepted earlier still waits, but for those that may be passed.
 func (w *world) checkApplied(r revenuecat.Request) {
 	a := w.db.byKey(r.IdempotencyKey)
 	if w.wrong.unlooked {
@@ -94,16 +153,37 @@ func (w *world) checkApplied(r revenuecat.Request) {
 		w.broken("key %s was applied and is not stored with that body", r.IdempotencyKey)
 		return
 	}
-	if !strings.HasSuffix(r.IdempotencyKey, ":charge") {
+	if a.Purpose == adjustments.Refund {
 		return
 	}
+	next := 0 // of the adjustment's spends, which are met in order
 	for _, s := range w.db.spends {
 		switch {
-		case s == a.spends[0]:
+		case next == len(a.spends):
 			return
-		case s.AppUserID == a.AppUserID && s.State == economy.Requested && !s.wasHeld:
-			w.broken("order: %s is charged while %s, accepted before, still waits", a.spends[0].ID, s.ID)
+		case s == a.spends[next]:
+			next++
+		case s.AppUserID == a.AppUserID && s.State == economy.Requested && !s.passed:
+			w.broken("order: %s is charged while %s, accepted before, still waits", a.spends[next].ID, s.ID)
 			return
+		}
+	}
+	if next < len(a.spends) {
+		w.broken("order: the spends of %s are not in the order of their acceptance", a.ID)
+	}
+}
+
+// checkStuck holds when only an operator has something left to do: what he must
+// settle is shown to him, and a refund that needs him was truly not given.
+func (w *world) checkStuck() {
+	for _, s := range w.db.spends {
+		_, given := w.rc.applied[s.ID+":refund"]
+		switch {
+		case s.State.Final():
+		case s.NeedsOperator != "" && given:
+			w.broken("%s was given back and needs an operator", s.ID)
+		case s.NeedsOperator == "" && s.UnknownSince.IsZero():
+			w.broken("%s is unknown and not shown as that", s.ID)
 		}
 	}
 }
@@ -111,19 +191,25 @@ func (w *world) checkApplied(r revenuecat.Request) {
 // checkEnd holds when everything has come to rest.
 func (w *world) checkEnd() {
 	fulfilled, refunded, charged := map[string]economy.Amounts{}, map[string]economy.Amounts{}, map[string]economy.Amounts{}
+	gifts := map[string]economy.Amounts{}
+	kept := map[string]economy.Amounts{} // refunds an operator said were not given: another way must be found
 	for _, s := range w.db.spends {
 		port := catalog.Items[s.Item].HandOver.Port
 		_, granted := w.db.grants[s.ID]
 		switch {
-		case !s.State.Final():
+		case !s.State.Final() && s.NeedsOperator == "":
 			w.broken("%s rests in %s", s.ID, s.State)
+		case s.State == economy.Refunding:
+			kept[s.AppUserID] = kept[s.AppUserID].Plus(s.Cost)
+		case s.State == economy.Fulfilled && s.Kind == economy.KindGrant:
+			gifts[s.AppUserID] = gifts[s.AppUserID].Plus(s.Cost)
 		case s.State == economy.Fulfilled:
 			fulfilled[s.AppUserID] = fulfilled[s.AppUserID].Plus(s.Cost)
 		}
 		if granted != (s.State == economy.Fulfilled && port == economy.HandOverInventory) {
 			w.broken("%s is %s, item granted: %t", s.ID, s.State, granted)
 		}
-		if s.NeedsOperator != "" || !s.UnknownSince.IsZero() {
+		if (s.NeedsOperator != "" && s.State != economy.Refunding) || !s.UnknownSince.IsZero() {
 			w.broken("%s is %s and still marked", s.ID, s.State)
 		}
 	}
@@ -133,14 +219,14 @@ func (w *world) checkEnd() {
 			charged[line.AppUserID] = charged[line.AppUserID].Plus(economy.Amounts{line.Currency: line.Amount})
 		case economy.EntryRefund:
 			refunded[line.AppUserID] = refunded[line.AppUserID].Plus(economy.Amounts{line.Currency: line.Amount})
-		case economy.EntryFulfil, economy.EntryReclaim: // between our own accounts
+		case economy.EntryFulfil, economy.EntryReclaim, economy.EntryGrant: // no charge and no refund
 		}
 	}
 	for _, player := range players {
-		if !charged[player].Equal(fulfilled[player].Plus(refunded[player])) {
+		if !charged[player].Equal(fulfilled[player].Plus(refunded[player]).Plus(kept[player])) {
 			w.broken("%s: charged %s, fulfilled %s, refunded %s", player, charged[player], fulfilled[player], refunded[player])
 		}
-		if want := w.rc.given[player].Plus(fulfilled[player].Negated()); !w.rc.balances[player].Equal(want) {
+		if want := w.rc.given[player].Plus(gifts[player]).Plus(fulfilled[player].Negated()).Plus(kept[player].Negated()); !w.rc.balances[player].Equal(want) {
 			w.broken("%s has %s at the provider, and should have %s", player, w.rc.balances[player], want)
 		}
 	}
@@ -148,8 +234,8 @@ func (w *world) checkEnd() {
 		w.broken("the outbox still owes %s to %s", w.db.outbox[0].event, w.db.outbox[0].consumer)
 	}
 	for _, a := range w.db.adjustments {
-		if a.state == stateOpen {
-			w.broken("adjustment %s is still open", a.ID)
+		if a.unresolved() {
+			w.broken("adjustment %s is still %s", a.ID, a.state)
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 type transaction struct {
 	*database
 	effect  string
+	guarded string // the kind of its guard, and the row
+	by      values
 	undo    []func()
 	touched map[string]bool // rows it has updated
 }
@@ -75,6 +77,7 @@ func (d *database) commit(effects outbox.Effects) (result outbox.Result, err err
 		}
 	}()
 	row := values(outbox.Written(effects.Guard, effects.ID))
+	tx.guarded, tx.by = guard, row
 	if !tx.guard(guard, row) {
 		return tx.judge(guard, row), nil
 	}

@@ -30,15 +30,17 @@ type database struct {
 
 type spendRow struct {
 	economy.Spend
-	left    economy.State
-	change  string
-	wasHeld bool // once: it may have been passed
+	left   economy.State
+	change string
+	passed bool // it may have been: an operator held it, or its outcome was unknown for long
 }
 
 type adjustmentRow struct {
 	adjustments.Adjustment
 	state       string
 	leasedUntil time.Time
+	settledAt   time.Time
+	answered    time.Time
 	change      string
 	spends      []*spendRow
 }
@@ -71,6 +73,9 @@ func newDatabase(w *world) *database {
 var errAway = errors.New("connection refused")
 
 func (d *database) read(what string) error {
+	if d.alone {
+		return nil
+	}
 	d.pause("read " + what)
 	if d.chance(d.faults.ReadFails) {
 		d.say("read %s: no answer", what)
@@ -84,24 +89,117 @@ func (d *database) Turn(_ context.Context, player string, limit int) (adjustment
 	if err := d.read("turn of " + player); err != nil {
 		return adjustments.Turn{}, err
 	}
-	var turn adjustments.Turn
-	if open := d.openOf(player); open != nil {
-		adjustment := open.Adjustment
-		adjustment.LeasedFor = open.leasedUntil.Sub(d.now()).Truncate(time.Millisecond)
-		adjustment.OpenedAt, adjustment.LastError = time.Time{}, "" // not read
-		turn.Open = &adjustment
+	return d.turn(player, limit), nil
+}
+
+func (d *database) turn(player string, limit int) adjustments.Turn {
+	turn := d.about(d.openOf(player))
+	for key, kept := range d.balances {
+		if key[0] == player {
+			turn.Known = turn.Known.Plus(economy.Amounts{economy.Currency(key[1]): kept.amount})
+		}
+	}
+	if turn.Open != nil {
+		return turn
 	}
 	for _, s := range d.spends {
-		switch {
-		case s.AppUserID != player:
-		case turn.Open == nil && s.State == economy.Requested && s.AdjustmentID == "" && !s.Held && len(turn.Spends) < limit,
-			turn.Open != nil && s.AdjustmentID == turn.Open.ID && s.State == economy.Requested,
-			turn.Open != nil && s.ID == turn.Open.SpendID:
+		waits := s.waits() || (d.wrong.bindBound && s.State == economy.Requested && d.asideOf(s.Spend) != nil)
+		if s.AppUserID == player && waits && !s.Held && len(turn.Waiting) < limit {
+			turn.Waiting = append(turn.Waiting, s.Spend)
+		}
+	}
+	return turn
+}
+
+// about returns the turn of an adjustment, or an empty one without it.
+func (d *database) about(a *adjustmentRow) adjustments.Turn {
+	if a == nil {
+		return adjustments.Turn{}
+	}
+	open := a.Adjustment
+	open.LeasedFor = a.leasedUntil.Sub(d.now()).Truncate(time.Millisecond)
+	turn := adjustments.Turn{Open: &open}
+	for _, s := range d.spends {
+		if s.ID == a.SpendID || (s.AdjustmentID == a.ID && s.State == economy.Requested) {
 			turn.Spends = append(turn.Spends, s.Spend)
 		}
 	}
-	return turn, nil
+	return turn
 }
+
+// Aside implements adjustments.Turns as asideQuery does.
+func (d *database) Aside(_ context.Context, spend economy.Spend) (adjustments.Turn, error) {
+	if err := d.read("what stepped aside of " + spend.ID); err != nil {
+		return adjustments.Turn{}, err
+	}
+	return d.about(d.asideOf(spend)), nil
+}
+
+func (d *database) asideOf(spend economy.Spend) *adjustmentRow {
+	for _, a := range d.adjustments {
+		if a.state == stateUnknown && (a.ID == spend.AdjustmentID || a.SpendID == spend.ID) {
+			return a
+		}
+	}
+	return nil
+}
+
+// Base implements adjustments.Bases as baseQuery does.
+func (d *database) Base(_ context.Context, open *adjustments.Adjustment) (economy.Amounts, bool, error) {
+	if err := d.read("base of " + open.ID); err != nil {
+		return nil, false, err
+	}
+	base := economy.Amounts{}
+	if a := d.adjustment(open.ID); a.state != stateOpen {
+		return nil, false, nil
+	}
+	for key, kept := range d.balances {
+		if key[0] == open.AppUserID && !kept.asOf.After(open.OpenedAt) && !d.movedSince(open, kept.asOf) {
+			base[economy.Currency(key[1])] = kept.amount
+		}
+	}
+	for currency := range open.Deltas {
+		if _, known := base[currency]; !known {
+			return nil, false, nil
+		}
+	}
+	return base, true, nil
+}
+
+// movedSince reports whether another adjustment may have moved the balance after
+// a moment.
+func (d *database) movedSince(open *adjustments.Adjustment, asOf time.Time) bool {
+	for _, x := range d.adjustments {
+		if x.AppUserID != open.AppUserID || x.ID == open.ID {
+			continue
+		}
+		if x.unresolved() || (x.state == string(economy.Applied) && x.settledAt.After(asOf) && !x.answered.Equal(asOf)) {
+			return true
+		}
+	}
+	return false
+}
+
+// keepReading does what books.KeepReading does.
+func (d *database) keepReading(player string, balances economy.Amounts, asOf time.Time) {
+	for _, a := range d.adjustments {
+		if a.AppUserID == player && (a.state == stateOpen || (a.state == stateUnknown && a.leasedUntil.After(d.now())) || a.settledAt.After(asOf)) {
+			return
+		}
+	}
+	for currency, amount := range balances {
+		key := [2]string{player, string(currency)}
+		if kept, known := d.balances[key]; !known || kept.asOf.Before(asOf) {
+			d.balances[key] = keptBalance{amount, asOf}
+		}
+	}
+}
+
+// waits reports whether a spend is to be charged and bound to nothing.
+func (s *spendRow) waits() bool { return s.State == economy.Requested && s.AdjustmentID == "" }
+
+// unresolved reports whether the outcome is open, in its turn or aside.
+func (a *adjustmentRow) unresolved() bool { return a.state == stateOpen || a.state == stateUnknown }
 
 // Spend implements the consumers' Spends as books.Books does.
 func (d *database) Spend(_ context.Context, id string) (economy.Spend, error) {
@@ -170,7 +268,10 @@ func (d *database) owed(event, consumer string) *outboxRow {
 	return nil
 }
 
-const stateOpen = "open"
+const (
+	stateOpen    = "open"
+	stateUnknown = "unknown"
+)
 
 // forget is a mutation: the row goes with the message, not with the effect.
 func (d *database) forget(event events.Event) {

@@ -16,6 +16,8 @@ type faults struct {
 	CallBusy     float64 // 423 or 429
 	CallBroken   float64 // 5xx before anything was done
 	CallLost     float64 // done, and the answer lost
+	CallStuck    float64 // and when an answer was lost: the key is answered 409 from then on
+	CallSeen     float64 // a repeated key is answered 409, this time
 	CallRefused  float64 // a charge is refused whatever came of earlier attempts: the customer is away for now
 	CallPanics   float64 // the client has a mistake
 	PublishLost  float64 // the broker never gets the message
@@ -25,6 +27,11 @@ type faults struct {
 	Crash        float64 // a process dies
 	Wipe         float64 // the stream is deleted
 	TopUp        float64 // a player buys currency
+	TakenBack    float64 // the provider takes currency away
+	Mirror       float64 // the copy of a player's balances is refreshed
+	SoleWriter   float64 // per schedule: readings settle what players whose balances only we move are charged
+	Operator     float64 // an operator settles something unknown, as it is
+	Lull         float64 // minutes pass
 	Hold         float64 // an operator holds a waiting spend back for a while
 	Stall        float64 // everything in hand stands still for seconds
 
@@ -43,10 +50,27 @@ func (f faults) some(random *rand.Rand) faults {
 	return f
 }
 
+// Mixes for promises about what we do not know.
+var (
+	staleKnowledge = faults{
+		TakenBack: 0.06, TopUp: 0.04, Mirror: 0.05, CallLost: 0.1, CallNotSent: 0.05, CallBusy: 0.05, CommitLate: 0.1, CommitLost: 0.1,
+		Crash: 0.03, Stall: 0.1, PublishTwice: 0.2, Redelivered: 0.03, Hold: 0.02,
+	}
+	stuckKeys = faults{
+		CallLost: 0.3, CallBroken: 0.2, CallStuck: 0.6, CallSeen: 0.3, CallRefused: 0.05, CallNotSent: 0.1, TopUp: 0.03, TakenBack: 0.03,
+		Operator: 0.03, Lull: 0.04, Crash: 0.02, CommitLost: 0.1, CommitLate: 0.1, CommitFails: 0.05, PublishLost: 0.1, Stall: 0.05, Mirror: 0.03,
+	}
+	readings = faults{
+		CallLost: 0.4, CallBroken: 0.2, CallStuck: 0.6, CallSeen: 0.3, CallNotSent: 0.2, Mirror: 0.06, SoleWriter: 1, TopUp: 0.06, TakenBack: 0.03,
+		Operator: 0.02, Lull: 0.04, Stall: 0.1, Crash: 0.03, CommitLate: 0.1, CommitLost: 0.1, PublishTwice: 0.2, all: true,
+	}
+)
+
 // everything is the mix in which all of it goes wrong, but for mistakes of ours.
 var everything = faults{
 	ReadFails: 0.03, CommitFails: 0.04, CommitLost: 0.06, CommitLate: 0.04, CommitTwice: 0.06,
 	CallNotSent: 0.05, CallBusy: 0.1, CallBroken: 0.1, CallLost: 0.2, CallRefused: 0.05,
 	PublishLost: 0.15, PublishTwice: 0.1, Redelivered: 0.02, AckLost: 0.1,
 	Crash: 0.02, Wipe: 0.01, TopUp: 0.02, Hold: 0.01, Stall: 0.05,
+	CallStuck: 0.2, CallSeen: 0.2, TakenBack: 0.02, Mirror: 0.02, SoleWriter: 0.5, Operator: 0.01, Lull: 0.01,
 }

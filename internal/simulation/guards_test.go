@@ -1,8 +1,10 @@
 package simulation
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/adjustments"
@@ -77,11 +79,12 @@ func (tx *transaction) accept(row values) bool {
 	if limit > 0 && tx.used[counter]+quantity > limit {
 		return false
 	}
-	if tx.byPlayerKey(row["app_user_id"], row["idempotency_key"]) != nil {
+	if tx.byPlayerKey(row["app_user_id"], row["idempotency_key"]) != nil || !tx.room(row) {
 		return false
 	}
 	s := &spendRow{change: row["change_id"], Spend: economy.Spend{
-		ID: row["id"], AppUserID: row["app_user_id"], IdempotencyKey: row["idempotency_key"], Item: row["item"], Quantity: quantity,
+		ID: row["id"], Kind: kindNamed(row["kind"]), Note: row["note"],
+		AppUserID: row["app_user_id"], IdempotencyKey: row["idempotency_key"], Item: row["item"], Quantity: quantity,
 		Cost: row.amounts("cost"), CatalogVersion: row.int("catalog_version"), State: economy.Requested,
 		AcceptedAt: row.time("accepted_at"), Limited: limit > 0,
 	}}
@@ -90,6 +93,26 @@ func (tx *transaction) accept(row values) bool {
 		tx.count(counter, quantity)
 	}
 	return true
+}
+
+// room reports whether the player may have one more open spend.
+func (tx *transaction) room(row values) bool {
+	most, open := row.int("open_max"), int64(0)
+	for _, s := range tx.spends {
+		if s.AppUserID == row["app_user_id"] && !s.State.Final() {
+			open++
+		}
+	}
+	return most == 0 || open < most
+}
+
+func kindNamed(name string) economy.Kind {
+	for _, kind := range economy.Kinds {
+		if kind.String() == name {
+			return kind
+		}
+	}
+	panic(refusal{fmt.Errorf("spends_kind_check: %s", name)})
 }
 
 func (tx *transaction) count(counter [2]string, quantity int64) {
@@ -124,7 +147,7 @@ func (tx *transaction) setMoved(s *spendRow, row values) {
 	change(tx, &s.ChargedAt, row.time("charged_at"))
 	change(tx, &s.FinishedAt, row.time("finished_at"))
 	change(tx, &s.change, row["change_id"])
-	if !(s.left == "" && s.State == economy.Requested) && !economy.CanMove(s.left, s.State) {
+	if !(s.left == "" && s.State == economy.Requested) && !economy.CanMove(s.Kind, s.left, s.State) {
 		tx.refuse("spends_state_check: %s from %q to %q", s.ID, s.left, s.State)
 	}
 	if s.State != economy.Requested && s.State != economy.Declined && s.AdjustmentID == "" {
@@ -139,13 +162,21 @@ func (tx *transaction) bind(row values) bool {
 	var bound []*spendRow
 	for _, id := range list(row["spends"]) {
 		s := tx.spend(id)
-		waits := s != nil && string(s.State) == row["state"] && !s.Held && (row["purpose"] == "refund" || s.AdjustmentID == "")
-		if !waits {
+		free := s != nil && (row["purpose"] == "refund" || s.AdjustmentID == "" || tx.wrong.bindBound)
+		if !free || string(s.State) != row["state"] || s.Held {
 			return false
 		}
 		bound = append(bound, s)
 	}
+	for _, id := range list(row["beside"]) {
+		if s := tx.spend(id); !tx.wrong.besideUnseen && (s == nil || s.AdjustmentID != "" || string(s.State) != row["state"] || s.Held) {
+			return false
+		}
+	}
 	player := row["app_user_id"]
+	if tx.wrong.asideBlocks && slices.ContainsFunc(tx.adjustments, func(a *adjustmentRow) bool { return a.AppUserID == player && a.unresolved() }) {
+		return false
+	}
 	if tx.adjustment(row["id"]) != nil || tx.byKey(row["idempotency_key"]) != nil || (tx.openOf(player) != nil && !tx.wrong.manyOpen) {
 		return false // ON CONFLICT DO NOTHING
 	}
@@ -154,13 +185,17 @@ func (tx *transaction) bind(row values) bool {
 		Adjustment: adjustments.Adjustment{
 			ID: row["id"], AppUserID: player, Purpose: adjustments.Purpose(row["purpose"]), SpendID: row["spend_id"],
 			IdempotencyKey: row["idempotency_key"], Body: row["body"], Deltas: row.amounts("deltas"), Attempts: 1, LeasedBy: row["leased_by"],
+			OpenedAt: row.time("opened_at"),
 		},
 	}
 	if (a.Purpose == adjustments.Refund) != (a.SpendID != "") {
 		tx.refuse("adjustments_refund_has_spend_check")
 	}
 	change(tx, &tx.adjustments, append(slices.Clone(tx.adjustments), a))
-	if a.Purpose == adjustments.Charge {
+	if len(bound) > 1 {
+		tx.met("several spends are charged together")
+	}
+	if a.Purpose != adjustments.Refund {
 		for _, s := range bound {
 			tx.update("spend " + s.ID)
 			change(tx, &s.AdjustmentID, a.ID)
@@ -171,8 +206,11 @@ func (tx *transaction) bind(row values) bool {
 
 func (tx *transaction) lease(row values) bool {
 	a := tx.adjustment(row["id"])
-	if a == nil || a.state != stateOpen || a.Attempts != row.int("attempt")-1 {
+	if a == nil || !a.unresolved() || a.Attempts != row.int("attempt")-1 {
 		return false
+	}
+	if len(a.spends) > 1 && a.LeasedBy != row["leased_by"] {
+		tx.met("several spends are adopted")
 	}
 	if a.LeasedBy != "" && a.LeasedBy != row["leased_by"] && !a.leasedUntil.Before(tx.now()) {
 		return false
@@ -186,7 +224,7 @@ func (tx *transaction) lease(row values) bool {
 
 func (tx *transaction) attempted(row values) bool {
 	a := tx.adjustment(row["id"])
-	if a == nil || a.state != stateOpen || a.Attempts != row.int("attempt") {
+	if a == nil || !a.unresolved() || a.Attempts != row.int("attempt") {
 		return false
 	}
 	change(tx, &a.LeasedBy, "")
@@ -195,12 +233,29 @@ func (tx *transaction) attempted(row values) bool {
 	if a.UnknownSince.IsZero() {
 		change(tx, &a.UnknownSince, row.time("unknown_since"))
 	}
+	aside := isTrue(row["aside"])
+	if aside {
+		change(tx, &a.state, stateUnknown)
+		if a.UnknownSince.IsZero() {
+			tx.refuse("adjustments_unknown_has_since_check")
+		}
+	}
 	for _, s := range tx.spends {
 		charges := s.AdjustmentID == a.ID && s.State == economy.Requested
 		refunds := s.ID == a.SpendID && s.State == economy.Refunding
+		if charges && aside {
+			s.passed = true
+		}
 		if (charges || refunds) && !s.UnknownSince.Equal(a.UnknownSince) {
 			tx.update("spend " + s.ID)
 			change(tx, &s.UnknownSince, a.UnknownSince)
+		}
+	}
+	if aside {
+		tx.met("an adjustment steps aside")
+		if tx.wrong.asideSetsFree {
+			change(tx, &a.state, string(economy.Refused))
+			tx.unbind(a.ID)
 		}
 	}
 	return true
@@ -208,20 +263,31 @@ func (tx *transaction) attempted(row values) bool {
 
 func (tx *transaction) settled(row values) bool {
 	a := tx.adjustment(row["id"])
-	if a == nil || (a.state != stateOpen && !tx.wrong.settleUnguarded) {
+	if a == nil || (!a.unresolved() && !tx.wrong.settleUnguarded) {
 		return false
 	}
-	if row["state"] != string(economy.Applied) && a.Attempts != row.int("attempt") && !tx.wrong.settleUnfenced {
+	fenced := row["state"] != string(economy.Applied) || isTrue(row["concluded"])
+	if fenced && a.Attempts != row.int("attempt") && !tx.wrong.settleUnfenced {
 		return false
 	}
-	if row["state"] == stateOpen || row["settled_at"] == "" {
+	if (row["state"] == stateOpen || row["state"] == stateUnknown) != (row["settled_at"] == "") {
 		tx.refuse("adjustments_settled_check")
 	}
+	if a.state == stateUnknown {
+		tx.met("what stepped aside is settled: " + row["state"])
+	}
+	if strings.Contains(row["last_error"], "a reading of the balance") {
+		tx.met("settled by a reading: " + row["state"])
+	}
 	change(tx, &a.state, row["state"])
+	change(tx, &a.settledAt, row.time("settled_at"))
+	change(tx, &a.answered, row.time("answered_as_of"))
 	change(tx, &a.UnknownSince, row.time(""))
 	change(tx, &a.change, row["change_id"])
 	return true
 }
+
+func isTrue(literal string) bool { return literal == "true" }
 
 func (tx *transaction) park(row values) bool {
 	owed := tx.owed(row["event_id"], row["consumer"])

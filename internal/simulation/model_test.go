@@ -3,6 +3,7 @@ package simulation
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,13 +20,20 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // each, every table must be the same.
 func TestTheModelDoesWhatPostgreSQLDoes(t *testing.T) {
 	t.Parallel()
+	var mu sync.Mutex
+	met := map[string]int{}
+	t.Cleanup(func() {
+		for _, what := range []string{"several spends are charged together", "a refusal splits", "an adjustment steps aside"} {
+			require.NotZero(t, met[what], what)
+		}
+	})
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			db := testenv.Postgres(t)
 			committer := outbox.NewCommitter(outbox.CommitterConfig{DB: db, Subscriptions: subscriptions, Log: quiet})
 			t.Cleanup(committer.Close)
-			for _, player := range players {
+			for _, player := range crowd {
 				require.NoError(t, books.New(db).OpenCounter(t.Context(), player, "limited"))
 			}
 			g := newGenerator(seed)
@@ -39,9 +47,15 @@ func TestTheModelDoesWhatPostgreSQLDoes(t *testing.T) {
 				require.Equal(t, errors.As(errModel, &data), errors.As(err, &data), what)
 				require.Equal(t, modelled, result, what)
 				require.Equal(t, g.tables(), tables(t, db), what)
+				g.requireSameReads(t, db, what)
 				seen[fmt.Sprintf("%s %v %t", effects.Guard.Kind().Name, result, err != nil)]++
 			}
 			t.Log(seen)
+			mu.Lock()
+			defer mu.Unlock()
+			for what, n := range g.db.count {
+				met[what] += n
+			}
 		})
 	}
 }

@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/adjustments"
@@ -14,7 +13,7 @@ import (
 // mutation is a mistake made on purpose: the checks must find it.
 type mutation struct {
 	committer func(*world, adjustments.Committer) adjustments.Committer
-	turns     func(adjustments.Turns) adjustments.Turns
+	turns     func(*world, adjustments.Turns) adjustments.Turns
 	provider  func(*world, adjustments.Provider) adjustments.Provider
 
 	moveUnguarded   bool // a spend moves whatever state it is in
@@ -23,6 +22,13 @@ type mutation struct {
 	manyOpen        bool // no unique index over open adjustments
 	doneAtPublish   bool // the outbox row is deleted when the message is published
 	republishSameID bool // the broker's window of duplicates swallows the repair
+	bindBound       bool // a bound spend is bound again
+	besideUnseen    bool // nobody looks whether what a refusal declines still waits
+	asideBlocks     bool // an adjustment that stepped aside still keeps others from the player
+	asideSetsFree   bool // it is taken for refused
+	readAnyway      bool // readings settle although others move balances
+	leaseBlind      bool // an operator settles what a worker asks about
+	oldWord         bool // what an operator says was true when he looked
 	unlooked        bool // nobody looks whether an applied key was stored: the sums must tell
 }
 
@@ -54,9 +60,12 @@ func unknownIsFailed(_ *world, next adjustments.Provider) adjustments.Provider {
 	})
 }
 
-// endless has calls that never give up, and so outlast their lease.
-func endless(_ *world, next adjustments.Provider) adjustments.Provider {
+// endless has calls that take long and never give up, and so outlast their lease.
+func endless(w *world, next adjustments.Provider) adjustments.Provider {
 	return adjuster(func(ctx context.Context, r revenuecat.Request) economy.Outcome {
+		for range w.random.IntN(20) {
+			w.pause("take long to call")
+		}
 		return next.Adjust(context.WithoutCancel(ctx), r)
 	})
 }
@@ -89,17 +98,4 @@ func (l lateBinder) Commit(ctx context.Context, effects outbox.Effects) (outbox.
 		}
 	}
 	return l.Committer.Commit(ctx, effects)
-}
-
-// forgetful reads an open adjustment as if no attempt had been made.
-type forgetful struct{ adjustments.Turns }
-
-func forget(next adjustments.Turns) adjustments.Turns { return forgetful{next} }
-
-func (f forgetful) Turn(ctx context.Context, player string, limit int) (adjustments.Turn, error) {
-	turn, err := f.Turns.Turn(ctx, player, limit)
-	if turn.Open != nil && turn.Open.LeasedFor <= 0 {
-		turn.Open.LeasedBy, turn.Open.UnknownSince = "", time.Time{}
-	}
-	return turn, err
 }

@@ -10,8 +10,10 @@ import (
 	"github.com/sluice-gems/sluice/consumers/adjust"
 	"github.com/sluice-gems/sluice/consumers/compensate"
 	"github.com/sluice-gems/sluice/consumers/fulfil"
+	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/broker"
+	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -38,7 +40,7 @@ func (p *process) start() {
 		committer = p.wrong.committer(p.world, committer)
 	}
 	if p.wrong.turns != nil {
-		turns = p.wrong.turns(turns)
+		turns = p.wrong.turns(p.world, turns)
 	}
 	if p.wrong.provider != nil {
 		provider = p.wrong.provider(p.world, provider)
@@ -47,6 +49,9 @@ func (p *process) start() {
 		Turns: turns, Committer: committer, Provider: provider, Process: p.name(),
 		NewID: func() string { return p.newID("a") }, Now: time.Now, Log: quiet,
 	})
+	if p.soleWriter {
+		teller.SoleWriter = soleWriter{p.db, p.rc}
+	}
 	p.runners = map[string]*consumers.Runner{}
 	for _, consumer := range []consumers.Consumer{
 		adjust.Consumer{Teller: teller, Spends: p.db},
@@ -57,6 +62,25 @@ func (p *process) start() {
 			Consumer: consumer, Committer: committer, Log: quiet, Metrics: metrics, Jitter: p.random.Float64,
 		}
 	}
+}
+
+// soleWriter settles by readings where it may: nobody else moves the balances of
+// players who are alone.
+type soleWriter struct {
+	*database
+	*provider
+}
+
+func (s soleWriter) Base(ctx context.Context, open *adjustments.Adjustment) (economy.Amounts, bool, error) {
+	if !s.database.sole[open.AppUserID] && !s.database.wrong.readAnyway {
+		return nil, false, nil
+	}
+	return s.database.Base(ctx, open)
+}
+
+func (s soleWriter) Balances(ctx context.Context, player string) (revenuecat.Reading, error) {
+	s.database.met("a reading of balances")
+	return s.provider.Balances(ctx, player)
 }
 
 // crash ends the process where it stands. The broker hands out again what it had

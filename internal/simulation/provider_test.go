@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
@@ -19,6 +20,15 @@ type provider struct {
 	given    map[string]economy.Amounts // what each came with and bought
 	applied  map[string]appliedCall     // by key
 	away     map[string]time.Duration   // players it has no time for, and the wait it asks for
+	stuck    map[string]bool            // keys it answers 409 for good
+	asked    map[string]int             // by key: how many spends had been accepted when the latest call began
+	refusals map[string]refused         // by key: the latest refusal for lack of funds
+}
+
+// refused is a refusal and what led to it.
+type refused struct {
+	held     economy.Amounts
+	accepted int // how many spends had been accepted when the call began
 }
 
 type appliedCall struct {
@@ -28,7 +38,12 @@ type appliedCall struct {
 
 func newProvider(w *world) *provider {
 	return &provider{world: w, balances: map[string]economy.Amounts{}, given: map[string]economy.Amounts{}, applied: map[string]appliedCall{},
-		away: map[string]time.Duration{}}
+		away: map[string]time.Duration{}, stuck: map[string]bool{}, asked: map[string]int{}, refusals: map[string]refused{}}
+}
+
+// held returns what a player has of every currency.
+func (p *provider) held(player string) economy.Amounts {
+	return economy.Amounts{"GEM": 0, "GOLD": 0}.Plus(p.balances[player])
 }
 
 // give adds to a balance: what a player starts with, or a purchase in the store.
@@ -42,6 +57,7 @@ func (p *provider) give(player string, amounts economy.Amounts) {
 // together do.
 func (p *provider) Adjust(ctx context.Context, r revenuecat.Request) economy.Outcome {
 	p.pause("call " + r.IdempotencyKey)
+	p.asked[r.IdempotencyKey] = len(p.db.spends)
 	outcome := p.call(ctx, r)
 	p.say("call %s: %s (%s)", r.IdempotencyKey, outcome.Kind, outcome.Detail)
 	return outcome
@@ -68,7 +84,10 @@ func (p *provider) call(ctx context.Context, r revenuecat.Request) economy.Outco
 	case p.chance(f.CallBusy):
 		waits := []time.Duration{0, time.Second, 30 * time.Second}
 		return economy.Outcome{Kind: economy.Temporary, RetryAfter: waits[p.random.IntN(len(waits))], Detail: "429"}
+	case p.stuck[r.IdempotencyKey]:
+		return conflict
 	case p.chance(f.CallBroken):
+		p.jam(r.IdempotencyKey)
 		return economy.Outcome{Kind: economy.Unknown, Detail: "500, nothing done"}
 	case p.chance(f.CallRefused) && !credits(r.Body):
 		return economy.Outcome{Kind: economy.Refused, Detail: "404"}
@@ -79,6 +98,7 @@ func (p *provider) call(ctx context.Context, r revenuecat.Request) economy.Outco
 	p.pause("answer to " + r.IdempotencyKey)
 	switch {
 	case ctx.Err() != nil, p.chance(f.CallLost):
+		p.jam(r.IdempotencyKey)
 		return economy.Outcome{Kind: economy.Unknown, Detail: "answer lost"}
 	case p.panics > 0 && p.chance(f.CallPanics):
 		p.panics--
@@ -87,18 +107,50 @@ func (p *provider) call(ctx context.Context, r revenuecat.Request) economy.Outco
 	return outcome
 }
 
+// conflict is the answer to a key that was seen before, and tells no more
+// (RevenueCat API v2, 409 Conflict).
+var conflict = economy.Outcome{Kind: economy.Unknown, Status: http.StatusConflict, Detail: "409"}
+
+// jam may have a key answered with a conflict from now on.
+func (p *provider) jam(key string) {
+	if p.chance(p.faults.CallStuck) {
+		p.stuck[key] = true
+		p.say("key %s is answered 409 from now on", key)
+	}
+}
+
+// Balances implements adjustments.Readings.
+func (p *provider) Balances(ctx context.Context, player string) (revenuecat.Reading, error) {
+	reading := revenuecat.Reading{Known: true, StartedAt: p.now()}
+	p.pause("read the balances of " + player)
+	if ctx.Err() != nil || p.chance(p.faults.CallNotSent) {
+		return revenuecat.Reading{}, errAway
+	}
+	reading.Balances = p.held(player)
+	p.say("%s has %s", player, reading.Balances)
+	p.pause("answer to the reading of " + player)
+	if ctx.Err() != nil {
+		return revenuecat.Reading{}, errAway
+	}
+	return reading, nil
+}
+
 // transact is the provider's own rule.
 func (p *provider) transact(r revenuecat.Request) economy.Outcome {
 	deltas := deltasOf(r.Body)
 	if before, known := p.applied[r.IdempotencyKey]; known {
 		if before.player != r.AppUserID || !bytes.Equal(before.body, r.Body) {
 			p.broken("key %s was used for another request", r.IdempotencyKey)
-			return economy.Outcome{Kind: economy.Unknown, Detail: "409"}
+			return conflict
+		}
+		if p.chance(p.faults.CallSeen) {
+			return conflict
 		}
 		return p.answered(r.AppUserID, deltas, "replayed")
 	}
 	for currency, delta := range deltas {
 		if p.balances[r.AppUserID][currency]+delta < 0 {
+			p.refusals[r.IdempotencyKey] = refused{p.held(r.AppUserID), p.asked[r.IdempotencyKey]}
 			return economy.Outcome{Kind: economy.Insufficient, Detail: "422"}
 		}
 	}

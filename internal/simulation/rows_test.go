@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"slices"
+	"time"
 
 	"github.com/sluice-gems/sluice/economy"
 )
@@ -11,8 +12,11 @@ func (tx *transaction) row(kind string, row values) {
 	switch kind {
 	case "spend_follow":
 		if s := tx.spend(row["id"]); s != nil {
+			tx.checkFollow(s, row)
 			tx.setMoved(s, row)
 		}
+	case "adjustment_unbind":
+		tx.unbind(row["id"])
 	case "ledger_entry":
 		tx.enter(row)
 	case "inventory_grant":
@@ -38,6 +42,22 @@ func (tx *transaction) row(kind string, row values) {
 	}
 }
 
+// unbind sets the spends of an adjustment free.
+func (tx *transaction) unbind(adjustment string) {
+	free := 0
+	for _, s := range tx.spends {
+		if s.AdjustmentID == adjustment && s.State == economy.Requested {
+			tx.update("spend " + s.ID)
+			change(tx, &s.AdjustmentID, "")
+			change(tx, &s.UnknownSince, time.Time{})
+			free++
+		}
+	}
+	if free > 1 {
+		tx.met("a refusal splits")
+	}
+}
+
 // enter adds a line to the ledger, which has each kind of line of a spend once.
 func (tx *transaction) enter(row values) {
 	key := entryKey{row["spend_id"], row["kind"], row["currency"]}
@@ -54,9 +74,13 @@ func (tx *transaction) enter(row values) {
 	allowed := map[economy.EntryKind][2]economy.Account{
 		economy.EntryCharge: {economy.Wallet, economy.InFlight}, economy.EntryFulfil: {economy.InFlight, economy.Sink},
 		economy.EntryRefund: {economy.InFlight, economy.Wallet}, economy.EntryReclaim: {economy.Sink, economy.InFlight},
+		economy.EntryGrant: {economy.Issuance, economy.Wallet},
 	}
 	if allowed[entry.Kind] != [2]economy.Account{entry.Debit, entry.Credit} {
 		tx.refuse("ledger_entries_kind_check: %v", entry)
+	}
+	if entry.Kind == economy.EntryGrant {
+		tx.met("a grant is given")
 	}
 	tx.undo = append(tx.undo, func() { delete(tx.ledger, key) })
 	tx.ledger[key] = entry

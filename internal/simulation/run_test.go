@@ -20,9 +20,15 @@ func promise(t *testing.T, schedules int, f faults) {
 // promiseThat is promise for schedules of another course.
 func promiseThat(t *testing.T, schedules int, f faults, course func(*world)) {
 	t.Helper()
+	promiseOf(t, schedules, f, mutation{}, course)
+}
+
+// promiseOf is promiseThat in a world that differs without being wrong.
+func promiseOf(t *testing.T, schedules int, f faults, other mutation, course func(*world)) {
+	t.Helper()
 	t.Parallel()
 	if seed, asked := environment(t, "SLUICE_SIM_SEED"); asked {
-		failure, trace := replay(t, uint64(seed), f, course)
+		failure, trace := replay(t, uint64(seed), f, other, course)
 		t.Log("\n" + trace)
 		if failure != "" {
 			t.Fatal(failure)
@@ -36,8 +42,8 @@ func promiseThat(t *testing.T, schedules int, f faults, course func(*world)) {
 		t.Run("shard "+strconv.Itoa(shard), func(t *testing.T) {
 			t.Parallel()
 			for seed := shard; seed < schedules; seed += shards {
-				if failure := schedule(t, uint64(seed), f, mutation{}, nil, course); failure != "" {
-					report(t, uint64(seed), f, course, failure)
+				if failure := schedule(t, uint64(seed), f, other, nil, course); failure != "" {
+					report(t, uint64(seed), f, other, course, failure)
 				}
 			}
 		})
@@ -70,19 +76,19 @@ func schedule(t *testing.T, seed uint64, f faults, wrong mutation, trace *string
 	return failure
 }
 
-func replay(t *testing.T, seed uint64, f faults, course func(*world)) (failure, trace string) {
+func replay(t *testing.T, seed uint64, f faults, other mutation, course func(*world)) (failure, trace string) {
 	t.Helper()
 	var story strings.Builder
-	failure = schedule(t, seed, f, mutation{}, &story, course)
+	failure = schedule(t, seed, f, other, &story, course)
 	return failure, story.String()
 }
 
 // traceLines is how much of a broken schedule is printed.
 const traceLines = 60
 
-func report(t *testing.T, seed uint64, f faults, course func(*world), failure string) {
+func report(t *testing.T, seed uint64, f faults, other mutation, course func(*world), failure string) {
 	t.Helper()
-	again, trace := replay(t, seed, f, course)
+	again, trace := replay(t, seed, f, other, course)
 	lines := strings.Split(trace, "\n")
 	name, _, _ := strings.Cut(t.Name(), "/")
 	t.Fatalf("seed %d: %s\nthe same again: %t\n…\n%s\nrun it again with its whole trace:\n  SLUICE_SIM_SEED=%d go test -v -run '%s$' ./internal/simulation",

@@ -1,14 +1,19 @@
 package simulation
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/sluice-gems/sluice/economy"
 )
 
 const (
 	stepsMax = 400              // of the time in which things go wrong
-	restMax  = 10 * time.Minute // the time after it in which everything must come to rest
+	passMax  = 9 * time.Minute  // the time after it in which nobody waits for what is unknown any more
+	restMax  = 25 * time.Minute // and the time in which everything must come to rest
 	handsMax = 8                // deliveries in hand at once
 )
 
@@ -21,6 +26,29 @@ func (w *world) run() {
 	w.rest()
 }
 
+// rush is a run in which everybody has asked for everything before anybody works,
+// with little to pay and the belief that there is more.
+func (w *world) rush() {
+	for _, player := range players {
+		if has := w.rc.balances[player]["GEM"]; has > 40 {
+			w.rc.give(player, economy.Amounts{"GEM": 40 - has})
+		}
+		w.db.balances[[2]string{player, "GEM"}] = keptBalance{100, w.born}
+		w.sole[player] = false
+	}
+	for n := range 6 {
+		w.intake = append(w.intake, request{players[0], items[w.random.IntN(len(items))], fmt.Sprint("rush/", n)})
+	}
+	for len(w.intake)+len(w.tasks) > 0 {
+		if len(w.tasks) > 0 {
+			w.step(w.anyTask())
+		} else {
+			w.ask()
+		}
+	}
+	w.run()
+}
+
 // rest ends all faults and checks that everything comes to rest as it should.
 func (w *world) rest() {
 	w.say("all is calm now")
@@ -29,11 +57,46 @@ func (w *world) rest() {
 	for _, s := range w.db.spends {
 		s.Held = false
 	}
-	w.until(restMax, w.resting)
+	w.until(passMax, w.passing)
+	w.until(restMax, w.settled)
+	w.checkStuck()
+	w.until(restMax, func() bool { w.operate(); return w.resting() })
 	if w.failure == "" {
 		w.checkAlways()
 		w.checkEnd()
 	}
+}
+
+// passing reports whether no spend waits but for an answer about itself.
+func (w *world) passing() bool {
+	for _, s := range w.db.spends {
+		if a := w.db.asideOf(s.Spend); !s.State.Final() && a == nil && s.NeedsOperator == "" {
+			return false
+		}
+	}
+	return len(w.intake)+len(w.late) == 0
+}
+
+// settled reports whether only an operator has something left to do.
+func (w *world) settled() bool {
+	if len(w.intake)+len(w.late)+len(w.tasks) > 0 {
+		return false
+	}
+	for _, s := range w.db.spends {
+		if !s.State.Final() && s.NeedsOperator == "" && !w.stuck(s) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(w.db.outbox, func(row *outboxRow) bool {
+		id, _, _ := strings.Cut(row.event, ".")
+		return !w.stuck(w.db.spend(id))
+	})
+}
+
+// stuck reports whether the provider will never say again what came of a spend.
+func (w *world) stuck(s *spendRow) bool {
+	a := w.db.asideOf(s.Spend)
+	return a != nil && w.rc.stuck[a.IdempotencyKey]
 }
 
 // until lets things happen until a condition holds, which it must in time.
@@ -129,7 +192,13 @@ func (w *world) fault() bool {
 	case w.chance(f.Redelivered):
 		w.stream.redeliver()
 	case w.chance(f.TopUp):
-		w.topUp()
+		w.foreign(1)
+	case w.chance(f.TakenBack):
+		w.foreign(-1)
+	case w.chance(f.Mirror):
+		w.mirror()
+	case w.chance(f.Operator):
+		w.operate()
 	case w.chance(f.Hold):
 		w.hold()
 	default:
@@ -149,7 +218,12 @@ func (w *world) handOut(m *message) {
 func (w *world) wait() {
 	most := 50 * time.Millisecond
 	switch die := w.random.IntN(20); {
-	case w.calm, die < 6:
+	case w.calm:
+		w.pass(w.idle())
+		return
+	case w.chance(w.faults.Lull):
+		most = 7 * time.Minute
+	case die < 6:
 		most = time.Second
 	case die < 8:
 		most = 5 * time.Second
@@ -157,6 +231,24 @@ func (w *world) wait() {
 		most = 20 * time.Second
 	}
 	w.pass(w.upTo(most))
+}
+
+// idle returns the time until something can happen again.
+func (w *world) idle() time.Duration {
+	until := w.now().Add(time.Minute)
+	for _, m := range w.stream.unfinished {
+		if m.holder == nil && m.ready.Before(until) {
+			until = m.ready
+		}
+	}
+	for _, row := range w.db.outbox {
+		if next := w.swept.Add(sweepInterval); !row.due.After(next) && next.Before(until) {
+			until = next
+		} else if row.due.Before(until) && row.due.After(next) {
+			until = row.due
+		}
+	}
+	return max(until.Sub(w.now()), time.Millisecond)
 }
 
 // pass lets simulated time go on, but not beyond a late commit.

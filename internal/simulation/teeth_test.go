@@ -1,17 +1,23 @@
 package simulation
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 // teethMax is how many schedules may pass before a mistake is found.
-const teethMax = 3000
+const teethMax = 6000
 
-// Mixes for mistakes that take some luck to find. The first and the last cost only
-// a player who buys currency between two attempts: one finds too little, the next
+// Mixes for mistakes that take some luck to find. Those with purchases cost only a
+// player who buys currency between two attempts: one finds too little, the next
 // does not.
 var (
-	purchases = faults{CommitLate: 0.3, TopUp: 0.02, all: true}
+	purchases = faults{CommitLate: 0.3, TopUp: 0.05, all: true}
 	unheard   = faults{Crash: 0.06, CallLost: 0.3, CallRefused: 0.4, all: true}
-	slow      = faults{Stall: 0.8, TopUp: 0.05, Redelivered: 0.2, all: true}
+	bought    = faults{CallLost: 0.4, CallBroken: 0.2, CallStuck: 0.8, TopUp: 0.15, TakenBack: 0.15, Mirror: 0.15, SoleWriter: 1, all: true}
+	poor      = faults{TakenBack: 0.1, PublishTwice: 0.3, all: true}
+	slow      = faults{Stall: 0.8, TopUp: 0.1, Redelivered: 0.2, all: true}
 )
 
 // The checks are worth what they find. Each of these mistakes is made on purpose,
@@ -37,6 +43,19 @@ func TestMistakesMadeOnPurposeAreFound(t *testing.T) {
 		{"an attempt nobody recorded is forgotten", unheard, mutation{turns: forget}},
 		{"an old attempt's word counts", purchases, mutation{settleUnfenced: true}},
 		{"a call outlasts its lease", slow, mutation{provider: endless}},
+		{"what was refused together stays bound", staleKnowledge, mutation{committer: neverFree}},
+		{"what was refused together stays bound and is bound again", staleKnowledge, mutation{committer: neverFree, bindBound: true}},
+		{"what stepped aside is bound again", stuckKeys, mutation{bindBound: true}},
+		{"the later half is charged first", staleKnowledge, mutation{turns: laterHalfFirst}},
+		{"a refusal declines what was accepted after the call", staleKnowledge, mutation{committer: declineLater}},
+		{"a refusal declines what is cheaper", staleKnowledge, mutation{committer: declineCheaper}},
+		{"a reading settles while purchases are possible", bought, mutation{readAnyway: true}},
+		{"another key after a conflict", stuckKeys, mutation{provider: keyAfterConflict, unlooked: true}},
+		{"what stepped aside is charged under another key", stuckKeys, mutation{asideSetsFree: true}},
+		{"an unknown charge never steps aside", stuckKeys, mutation{committer: neverAside}},
+		{"what stepped aside still blocks", stuckKeys, mutation{asideBlocks: true}},
+		{"an operator ignores a lease", stuckKeys, mutation{leaseBlind: true}},
+		{"an operator's word is older than the last attempt", stuckKeys, mutation{oldWord: true}},
 	} {
 		t.Run(mistake.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,4 +68,32 @@ func TestMistakesMadeOnPurposeAreFound(t *testing.T) {
 			t.Fatalf("not found in %d schedules", teethMax)
 		})
 	}
+}
+
+// Two workers read what waits; one is refused and declines on its evidence before
+// the other has bound anything. That takes many who ask before anybody works, and
+// somebody who works slowly.
+func TestEvidenceOnWhatNoLongerWaitsIsFound(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(teethMax) {
+		if failure := schedule(t, seed, poor, mutation{turns: lateReads, besideUnseen: true}, nil, (*world).rush); failure != "" {
+			t.Logf("found by seed %d: %s", seed, failure)
+			return
+		}
+	}
+	t.Fatalf("not found in %d schedules", teethMax)
+}
+
+// Evidence against dearer spends only, and not against those that cost as much,
+// costs a call more and nothing else: the checks must not object.
+func TestWhatIsNoMistakeIsNotFound(t *testing.T) {
+	t.Parallel()
+	met := 0
+	for seed := range uint64(500) {
+		require.Empty(t, schedule(t, seed, staleKnowledge, mutation{committer: declineDearer}, nil, func(w *world) {
+			w.run()
+			met += w.count["just as dear"]
+		}), seed)
+	}
+	require.NotZero(t, met)
 }

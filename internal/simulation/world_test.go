@@ -33,8 +33,12 @@ type world struct {
 	swept      time.Time // when the sweeper last looked
 	ids        int
 	late       []lateCommit
-	panics     int  // how many more the provider's client may have
-	onlyParked bool // the sweeper sees only what falls due, nothing that was lost
+	panics     int             // how many more the provider's client may have
+	onlyParked bool            // the sweeper sees only what falls due, nothing that was lost
+	soleWriter bool            // readings may settle what is unknown
+	sole       map[string]bool // players whose balances only we move
+	count      map[string]int  // what the schedule has met
+	operating  bool            // an operator is at work
 	db         *database
 	rc         *provider
 	stream     *stream
@@ -56,9 +60,11 @@ func newWorld(seed uint64, f faults, wrong mutation) *world {
 	w := &world{
 		scheduler: newScheduler(random), faults: f.some(random), wrong: wrong, born: time.Now(), swept: time.Now(),
 		panics: 1, handOuts: map[outbox.Delivery]int64{},
+		sole: map[string]bool{}, count: map[string]int{},
 	}
+	w.soleWriter = w.chance(w.faults.SoleWriter)
 	w.db, w.rc, w.stream = newDatabase(w), newProvider(w), newStream(w)
-	for number := range 1 + random.IntN(2) {
+	for number := range 1 + min(1, random.IntN(3)) {
 		w.workers = append(w.workers, &process{world: w, number: number})
 		w.workers[number].start()
 	}
@@ -71,6 +77,13 @@ func (w *world) now() time.Time { return time.Now() }
 
 // chance throws a die for a fault.
 func (w *world) chance(p float64) bool { return !w.calm && p > 0 && w.random.Float64() < p }
+
+// met counts what a schedule has come to, for a test that wants all of it.
+func (w *world) met(what string) {
+	if w.count != nil {
+		w.count[what]++
+	}
+}
 
 // newID makes ids that tell what they are: s1, a7, e12.
 func (w *world) newID(prefix string) string {

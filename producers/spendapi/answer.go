@@ -20,6 +20,9 @@ var workingRetry = []string{"1"}
 //	declined, cancelled            403 spend-cancelled
 //	refunded                       500 item-not-handed-over
 //
+// A grant has `grant` for `spend`, nothing `granted`, and declined,
+// provider_refused is 502 grant-refused.
+//
 // The 202 has no `ok`: that word means "the item is yours". A cancelled spend is
 // 403, as every other "we do not sell you this" is: the app shows the text, does
 // not try again with this key, and nothing was charged. Not 409, which says that
@@ -40,10 +43,12 @@ func answer(x *exchange, spend economy.Spend, prefer preference, waited bool) *p
 	defer body.give()
 	if spend.State == economy.Fulfilled {
 		x.outcome = "fulfilled"
-		body.b = append(body.b, `{"ok":true,"spend":`...)
-		body.b = appendSpend(body.b, spend)
-		body.b = append(body.b, `,"granted":`...)
-		body.b = appendGranted(body.b, spend)
+		body.b = append(body.b, `{"ok":true,`...)
+		body.b = appendMember(body.b, spend)
+		if spend.Kind == economy.KindSpend {
+			body.b = append(body.b, `,"granted":`...)
+			body.b = appendGranted(body.b, spend)
+		}
 		body.b = append(body.b, '}')
 		x.send(http.StatusOK, typeJSON, body.b)
 		return nil
@@ -51,8 +56,8 @@ func answer(x *exchange, spend economy.Spend, prefer preference, waited bool) *p
 	x.outcome = "working"
 	x.Header()["Location"] = []string{"/spends/" + spend.ID}
 	x.Header()["Retry-After"] = workingRetry
-	body.b = append(body.b, `{"spend":`...)
-	body.b = appendSpend(body.b, spend)
+	body.b = append(body.b, '{')
+	body.b = appendMember(body.b, spend)
 	body.b = append(body.b, '}')
 	x.send(http.StatusAccepted, typeJSON, body.b)
 	return nil
@@ -69,8 +74,12 @@ func outcomeProblem(spend economy.Spend) *problem {
 		return nil
 	case spend.Reason == economy.InsufficientFunds:
 		p = problemf(InsufficientFunds, "The spend costs %s, more than the balance. Nothing was charged.", spend.Cost)
+	case spend.Kind == economy.KindGrant && spend.Reason == economy.Cancelled:
+		p = problemf(SpendCancelled, "The grant was cancelled before anything was given.")
 	case spend.Reason == economy.Cancelled:
 		p = problemf(SpendCancelled, "The spend was cancelled before it was charged. Nothing was charged.")
+	case spend.Kind == economy.KindGrant:
+		p = problemf(GrantRefused, "The provider of the balance refused the grant for good, for instance because it does not know the player. Nothing was given.")
 	default: // provider_refused
 		p = problemf(ProviderRefused, "The provider of the balance refused the charge for good. Nothing was charged.")
 	}

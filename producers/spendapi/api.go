@@ -1,6 +1,7 @@
 package spendapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,9 +24,18 @@ type Config struct {
 	// Catalog returns the current version, stored, so that its Version is not 0. It
 	// is asked at every request and must be quick; a catalogue is never changed in
 	// place.
-	Catalog    func() economy.Catalog
-	PlayerRate float64 // requests a second of one player, all routes together, with bursts of five seconds of it; 0: no limit
-	WaitersMax int     // requests that may wait at once; 0: WaitersMaxDefault
+	Catalog func() economy.Catalog
+	// ETA, optional, tells when a spend that waits now is expected to be charged;
+	// false when nobody knows.
+	ETA        func(ctx context.Context) (time.Duration, bool)
+	ServerKeys []string // bearer keys of game servers: batches, grants, and reading any spend; none: nobody has one
+	AdminKeys  []string // bearer keys of operators: reading any spend
+	PlayerRate float64  // requests a second of one player, all routes together, with bursts of five seconds of it; 0: no limit
+	// PlayerOpenMax is how many spends and grants of one player may be open, that is
+	// requested, charged or refunding; 0: no limit.
+	PlayerOpenMax int64
+	GrantMax      economy.Amount // the most that one grant may give of one currency; 0: no grants
+	WaitersMax    int            // requests that may wait at once; 0: WaitersMaxDefault
 
 	Now     func() time.Time      // optional: time.Now
 	NewID   func() string         // optional: a new UUIDv7
@@ -33,12 +43,17 @@ type Config struct {
 	Metrics prometheus.Registerer // optional: registered nowhere
 }
 
-// API is the player's side of the HTTP API. It is safe for concurrent use.
+// API is the HTTP API of players and game servers. It is safe for concurrent use.
 type API struct {
 	committer Committer
 	books     Books
 	sessions  Sessions
 	catalog   func() economy.Catalog
+	eta       func(ctx context.Context) (time.Duration, bool)
+	servers   keyring
+	readers   keyring // servers and operators
+	openMax   int64
+	grantMax  economy.Amount
 	limiter   *playerLimiter
 	pressure  pressure
 	waiters   *Waiters
@@ -64,8 +79,8 @@ func New(c Config) (*API, error) {
 			problems = append(problems, fmt.Errorf("%s is missing", need.name))
 		}
 	}
-	if c.PlayerRate < 0 || c.WaitersMax < 0 {
-		problems = append(problems, errors.New("PlayerRate and WaitersMax must not be negative"))
+	if c.PlayerRate < 0 || c.WaitersMax < 0 || c.PlayerOpenMax < 0 || c.GrantMax < 0 || c.GrantMax > economy.BalanceMax {
+		problems = append(problems, errors.New("PlayerRate, WaitersMax, PlayerOpenMax and GrantMax must not be negative, nor GrantMax more than a balance holds"))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("spendapi: %w", err)
@@ -80,7 +95,9 @@ func New(c Config) (*API, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &API{
-		committer: c.Committer, books: c.Books, sessions: c.Sessions, catalog: c.Catalog,
+		committer: c.Committer, books: c.Books, sessions: c.Sessions, catalog: c.Catalog, eta: c.ETA,
+		servers: newKeyring(c.ServerKeys), readers: newKeyring(c.ServerKeys, c.AdminKeys),
+		openMax: c.PlayerOpenMax, grantMax: c.GrantMax,
 		limiter: newPlayerLimiter(c.PlayerRate), now: c.Now, newID: c.NewID, log: c.Log,
 		waiters: NewWaiters(c.Books, c.WaitersMax, c.Log),
 		wallets: newWallets(c.Provider, c.Books, c.Now, c.Log),
@@ -99,18 +116,24 @@ type handler func(x *exchange, r *http.Request) *problem
 // Routes registers the API's routes on mux, and at "/" a problem for whatever has
 // no route.
 func (a *API) Routes(mux *http.ServeMux) {
-	route := func(method, path string, h handler) {
+	route := func(method, path string, h, others handler) {
 		mux.Handle(method+" "+path, answering(h))
-		allow := method
-		if method == http.MethodGet {
-			allow = "GET, HEAD"
-		}
-		mux.Handle(path, answering(notAllowed(allow)))
+		mux.Handle(path, answering(others))
 	}
-	route(http.MethodPost, "/spend", a.spendCounted)
-	route(http.MethodGet, "/spends/{id}", a.getSpend)
-	route(http.MethodGet, "/wallet", a.getWallet)
-	route(http.MethodGet, "/inventory", a.getInventory)
+	read, write := notAllowed("GET, HEAD"), notAllowed(http.MethodPost)
+	route(http.MethodPost, "/spend", a.spendCounted, write)
+	// "batch" is no spend's id, so its path lies within the other one's.
+	mux.Handle("POST /spends/batch", answering(a.postBatch))
+	mux.Handle("GET /spends/batch", answering(write))
+	route(http.MethodGet, "/spends/{id}", a.getSpend, func(x *exchange, r *http.Request) *problem {
+		if r.PathValue("id") == "batch" {
+			return write(x, r)
+		}
+		return read(x, r)
+	})
+	route(http.MethodPost, "/grants", a.grantCounted, write)
+	route(http.MethodGet, "/wallet", a.getWallet, read)
+	route(http.MethodGet, "/inventory", a.getInventory, read)
 	mux.Handle("/", answering(a.notFound))
 }
 

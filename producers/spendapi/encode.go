@@ -14,18 +14,27 @@ import (
 
 // appendSpend appends the spend object: id, state, item, quantity, cost, reason
 // (when there is one), accepted_at, charged_at and finished_at (when they are).
-// It names neither the player nor the idempotency key.
+// A grant has its kind and the adjustments instead of item, quantity and cost. It
+// names neither the player nor the idempotency key, nor why a grant was made: that
+// is between the game's server and the operators.
 func appendSpend(out []byte, s economy.Spend) []byte {
 	out = append(out, `{"id":`...)
 	out = appendString(out, s.ID)
-	out = append(out, `,"state":`...)
-	out = appendString(out, string(s.State))
-	out = append(out, `,"item":`...)
-	out = appendString(out, s.Item)
-	out = append(out, `,"quantity":`...)
-	out = strconv.AppendInt(out, s.Quantity, 10)
-	out = append(out, `,"cost":`...)
-	out = appendAmounts(out, s.Cost)
+	if s.Kind == economy.KindGrant {
+		out = append(out, `,"kind":"grant","state":`...)
+		out = appendString(out, string(s.State))
+		out = append(out, `,"adjustments":`...)
+		out = appendAmounts(out, s.Cost)
+	} else {
+		out = append(out, `,"state":`...)
+		out = appendString(out, string(s.State))
+		out = append(out, `,"item":`...)
+		out = appendString(out, s.Item)
+		out = append(out, `,"quantity":`...)
+		out = strconv.AppendInt(out, s.Quantity, 10)
+		out = append(out, `,"cost":`...)
+		out = appendAmounts(out, s.Cost)
+	}
 	if s.Reason != "" {
 		out = append(out, `,"reason":`...)
 		out = appendString(out, string(s.Reason))
@@ -34,6 +43,13 @@ func appendSpend(out []byte, s economy.Spend) []byte {
 	out = appendTime(out, `,"charged_at":`, s.ChargedAt)
 	out = appendTime(out, `,"finished_at":`, s.FinishedAt)
 	return append(out, '}')
+}
+
+// appendMember appends the object as a member of the answer: "spend" or "grant".
+func appendMember(out []byte, s economy.Spend) []byte {
+	out = appendString(out, s.Kind.String())
+	out = append(out, ':')
+	return appendSpend(out, s)
 }
 
 // appendGranted appends what a fulfilled spend handed over.

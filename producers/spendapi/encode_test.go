@@ -24,6 +24,16 @@ type spendJSON struct {
 	FinishedAt time.Time       `json:"finished_at,omitzero"`
 }
 
+type grantJSON struct {
+	ID          string          `json:"id"`
+	Kind        economy.Kind    `json:"kind"`
+	State       economy.State   `json:"state"`
+	Adjustments economy.Amounts `json:"adjustments"`
+	Reason      economy.Reason  `json:"reason,omitempty"`
+	AcceptedAt  time.Time       `json:"accepted_at"`
+	FinishedAt  time.Time       `json:"finished_at,omitzero"`
+}
+
 type problemJSON struct {
 	Type     string     `json:"type"`
 	Title    string     `json:"title"`
@@ -59,6 +69,21 @@ func TestHandWrittenJSONIsWhatTheLibraryWrites(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(appendProblem(nil, p)))
 		}
+	}
+}
+
+func TestAHandWrittenGrantIsWhatTheLibraryWrites(t *testing.T) {
+	t.Parallel()
+	us := func(at time.Time) time.Time { return at.UTC().Round(time.Microsecond) }
+	for _, s := range []economy.Spend{
+		{ID: "a", State: economy.Requested, Cost: economy.Amounts{"GEM": 50}, AcceptedAt: start, Note: "ours", AppUserID: "p", IdempotencyKey: "k"},
+		{ID: "a", State: economy.Declined, Reason: economy.ProviderRefused, Cost: economy.Amounts{"GEM": 2e9, "A": 1}, AcceptedAt: start, FinishedAt: start.Add(time.Hour)},
+	} {
+		s.Kind = economy.KindGrant
+		want, err := json.Marshal(grantJSON{s.ID, "grant", s.State, s.Cost, s.Reason, us(s.AcceptedAt), us(s.FinishedAt)})
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(appendSpend(nil, s)))
+		require.Equal(t, `"grant":`+string(want), string(appendMember(nil, s)))
 	}
 }
 

@@ -35,6 +35,22 @@ func eachMember(raw []byte, do func(name string, value []byte) bool) {
 	}
 }
 
+// eachElement calls do with the raw value of every element of the JSON list raw,
+// in order, until do returns false. raw must be valid JSON that begins with '['.
+func eachElement(raw []byte, do func(value []byte) bool) {
+	i := skipSpace(raw, 1)
+	for raw[i] != ']' {
+		end := skipValue(raw, i)
+		if !do(raw[i:end]) {
+			return
+		}
+		i = skipSpace(raw, end)
+		if raw[i] == ',' {
+			i = skipSpace(raw, i+1)
+		}
+	}
+}
+
 func skipSpace(raw []byte, i int) int {
 	for i < len(raw) && (raw[i] == ' ' || raw[i] == '\t' || raw[i] == '\n' || raw[i] == '\r') {
 		i++

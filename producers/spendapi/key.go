@@ -9,12 +9,19 @@ import (
 // keyMax is the longest idempotency key, in characters.
 const keyMax = 255
 
-// chooseKey returns the request's idempotency key from the header, the body, or
-// both when they say the same.
-func chooseKey(header []string, inBody string, hasBody bool) (string, *problem) {
+// The members that hold an idempotency key: apps write it in their way, game
+// servers in theirs.
+const (
+	keyMember       = "idempotencyKey"
+	serverKeyMember = "idempotency_key"
+)
+
+// chooseKey returns the request's idempotency key from the header, the body's
+// member, or both when they say the same.
+func chooseKey(header []string, member, inBody string, hasBody bool) (string, *problem) {
 	if len(header) == 0 {
 		if !hasBody {
-			return "", problemf(BadIdempotencyKey, `The idempotency key is missing. Make a new key per purchase, keep it over retries, and send it as "idempotencyKey" in the body or as the header Idempotency-Key.`)
+			return "", problemf(BadIdempotencyKey, `The idempotency key is missing. Make a new key per purchase, keep it over retries, and send it as %q in the body or as the header Idempotency-Key.`, member)
 		}
 		return inBody, checkKey(inBody)
 	}
@@ -23,7 +30,7 @@ func chooseKey(header []string, inBody string, hasBody bool) (string, *problem) 
 		return "", problemf(BadIdempotencyKey, `The header Idempotency-Key cannot be read. Send it once, either bare or as one string in double quotes, in which \" and \\ stand for a quote and a backslash.`)
 	}
 	if hasBody && inBody != key {
-		return "", problemf(BadIdempotencyKey, `The header Idempotency-Key and the member "idempotencyKey" differ. Send one of them, or the same in both.`)
+		return "", problemf(BadIdempotencyKey, `The header Idempotency-Key and the member %q differ. Send one of them, or the same in both.`, member)
 	}
 	return key, checkKey(key)
 }

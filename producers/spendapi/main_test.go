@@ -33,6 +33,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const (
 	secret = "test-secret-0123456789-0123456789"
 	player = "player-42"
+
+	serverKey, oldServerKey, adminKey = "server-key-new", "server-key-old", "admin-key"
 )
 
 // start is when every test begins; its clock stands still unless moved.
@@ -113,10 +115,11 @@ func setupOn(t *testing.T, db *sqlx.DB, committer Committer, change ...func(*Con
 		Provider: providerFunc(func(context.Context, string) (revenuecat.Reading, error) {
 			return revenuecat.Reading{StartedAt: b.clock.now()}, nil
 		}),
-		Catalog: catalog(nil),
-		Now:     b.clock.now,
-		NewID:   func() string { return fmt.Sprintf("01980000-0000-7000-8000-%012d", ids.Add(1)) },
-		Log:     slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Catalog:    catalog(nil),
+		ServerKeys: []string{serverKey, oldServerKey}, AdminKeys: []string{adminKey}, GrantMax: 10_000,
+		Now:   b.clock.now,
+		NewID: func() string { return fmt.Sprintf("01980000-0000-7000-8000-%012d", ids.Add(1)) },
+		Log:   slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {
 		f(&c)
@@ -160,17 +163,18 @@ func catalog(change func(economy.Catalog)) func() economy.Catalog {
 	return func() economy.Catalog { return c }
 }
 
-// move takes a spend along the road, as the consumers would, and returns it.
+// move takes a spend along the road, as the consumers would, and returns it. What
+// a grant is bound to is of no interest here.
 func (b *testBundle) move(t testing.TB, id string, reason economy.Reason, states ...economy.State) economy.Spend {
 	t.Helper()
 	ctx := t.Context()
 	for i, state := range states {
 		at := b.clock.now().Add(time.Duration(i+1) * time.Second)
-		if state == economy.Charged {
+		if state == economy.Charged || i == 0 && state == economy.Fulfilled {
 			_, err := b.db.ExecContext(ctx, `INSERT INTO adjustments (id, leased_until, opened_at, settled_at, change_id, app_user_id,
-				purpose, state, idempotency_key, body, leased_by, deltas) VALUES ($1::uuid, now(), now(), now(), $1::uuid, 'x', 'charge', 'applied', $1::text, '', '', '{}')`, id)
+				purpose, state, idempotency_key, body, leased_by, deltas) VALUES ($1::uuid, now(), now(), now(), $1::uuid, 'x', 'charge', 'applied', $1::text, '', '', '{}') ON CONFLICT DO NOTHING`, id)
 			require.NoError(t, err)
-			_, err = b.db.ExecContext(ctx, `UPDATE spends SET adjustment_id = id, charged_at = $2 WHERE id = $1`, id, at)
+			_, err = b.db.ExecContext(ctx, `UPDATE spends SET adjustment_id = id, charged_at = CASE WHEN kind = 'spend' THEN $2::timestamptz END WHERE id = $1`, id, at)
 			require.NoError(t, err)
 		}
 		if state.Final() {

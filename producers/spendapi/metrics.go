@@ -12,6 +12,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	spends   *prometheus.CounterVec
+	grants   *prometheus.CounterVec
 }
 
 // newMetrics registers the metrics with registry; nil registers them nowhere.
@@ -26,7 +27,10 @@ func newMetrics(registry prometheus.Registerer, waiting func() int) (*metrics, e
 			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
 		}, []string{"route"}),
 		spends: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_spends_total", Help: "Answers to POST /spend by outcome: fulfilled, working, client_gone, or the type of the problem.",
+			Name: "sluice_spends_total", Help: "Answers to POST /spend, and to the entries of batches, by outcome: fulfilled, working, client_gone, or the type of the problem.",
+		}, []string{"outcome"}),
+		grants: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_grants_total", Help: "Answers to POST /grants by outcome: fulfilled, working, client_gone, or the type of the problem.",
 		}, []string{"outcome"}),
 	}
 	waiters := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -35,7 +39,7 @@ func newMetrics(registry prometheus.Registerer, waiting func() int) (*metrics, e
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.spends, waiters} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.spends, m.grants, waiters} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -49,3 +53,5 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 }
 
 func (m *metrics) spend(outcome string) { m.spends.WithLabelValues(outcome).Inc() }
+
+func (m *metrics) grant(outcome string) { m.grants.WithLabelValues(outcome).Inc() }

@@ -1,6 +1,7 @@
 package spendapi
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 )
@@ -23,11 +24,30 @@ func (a *API) session(x *exchange, r *http.Request) (string, *problem) {
 		return "", problemf(Unauthenticated, "Send the player's session token in one header: Authorization: Bearer TOKEN.")
 	}
 	player, err := a.sessions.Verify(token)
+	if errors.Is(err, ErrSessionUnavailable) {
+		p := problemf(SessionsUnavailable, "The keys that sign session tokens cannot be fetched. Send the same request again.")
+		p.retryAfter = retryUnavailable
+		return "", p
+	}
 	if err != nil {
 		x.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`) // RFC 6750, section 3
 		return "", problemf(Unauthenticated, "Get a new session token from the game's server: %v.", err)
 	}
 	return player, nil
+}
+
+// server refuses a request that carries no server key.
+func (a *API) server(x *exchange, r *http.Request) *problem {
+	token, ok := bearer(r.Header["Authorization"])
+	switch {
+	case !ok:
+		x.Header().Set("WWW-Authenticate", "Bearer")
+	case a.servers.holds(token):
+		return nil
+	default:
+		x.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	}
+	return problemf(ServerKeyNeeded, "Send a live server key in one header: Authorization: Bearer KEY. A player's session does not do.")
 }
 
 // bearer returns the token of an Authorization header. The scheme has no case

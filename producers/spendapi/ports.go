@@ -26,9 +26,11 @@ type SpendReader interface {
 	Spends(ctx context.Context, ids []string) ([]economy.Spend, error)
 }
 
-// Counters opens the counter that an item with a limit per player is counted in.
+// Counters opens and reads the counter that an item with a limit per player is
+// counted in.
 type Counters interface {
 	OpenCounter(ctx context.Context, appUserID, item string) error
+	Used(ctx context.Context, appUserID, item string) (int64, error)
 }
 
 // Mirror is our copy of the balances at the provider.
@@ -56,8 +58,9 @@ type Provider interface {
 	Balances(ctx context.Context, appUserID string) (revenuecat.Reading, error)
 }
 
-// Sessions tells whose session a token is; SessionVerifier does. Every error
-// means that the token proves nobody; its text goes to the client.
+// Sessions tells whose session a token is; SessionVerifier does. An error means
+// that the token proves nobody; its text goes to the client. ErrSessionUnavailable
+// means that it cannot be told now.
 type Sessions interface {
 	Verify(token string) (appUserID string, err error)
 }

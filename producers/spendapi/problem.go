@@ -1,6 +1,7 @@
 package spendapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ type problem struct {
 	kind       *ProblemType
 	detail     string         // what happened here and what to do about it
 	spend      *economy.Spend // the spend it is about; nil: there is none
+	spendID    string         // for the log only: a spend that may or may not be there
 	retryAfter time.Duration  // 0: no header
 	cause      error          // for the log only; nil: the problem says it all
 }
@@ -37,13 +39,17 @@ var errGone = errors.New("client is gone")
 // reached or did not answer in time, 500 otherwise. ctx is the request's.
 func failed(ctx context.Context, err error) *problem {
 	switch class := postgres.Classify(err); {
-	case ctx.Err() != nil:
+	case gone(ctx):
 		return &problem{cause: errGone}
 	case class == postgres.Unavailable, class == postgres.Canceled, class == postgres.Deadlock:
 		return unavailable(err)
 	}
 	return internal(err)
 }
+
+// gone reports whether a request's client hung up. Only that cancels its context;
+// a time limit of ours ends it otherwise.
+func gone(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 func unavailable(cause error) *problem {
 	return &problem{
@@ -77,8 +83,8 @@ func appendProblem(out []byte, p *problem) []byte {
 	out = append(out, `,"error":`...)
 	out = appendString(out, p.kind.Short)
 	if p.spend != nil {
-		out = append(out, `,"spend":`...)
-		out = appendSpend(out, *p.spend)
+		out = append(out, ',')
+		out = appendMember(out, *p.spend)
 	}
 	return append(out, '}')
 }
@@ -87,10 +93,14 @@ func appendProblem(out []byte, p *problem) []byte {
 func (x *exchange) problem(p *problem) {
 	x.cause = p.cause
 	if errors.Is(p.cause, errGone) {
+		x.spendID = cmp.Or(x.spendID, p.spendID)
 		x.gone()
 		return
 	}
 	x.outcome = p.kind.Slug
+	if p.spendID != "" {
+		x.spendID = p.spendID
+	}
 	if p.spend != nil {
 		x.spendID = p.spend.ID
 	}

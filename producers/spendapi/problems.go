@@ -28,17 +28,21 @@ var (
 	UnknownItem = &ProblemType{"unknown-item", http.StatusBadRequest, "There is no such item", "Unknown item"}
 	// BadQuantity: the quantity is not a whole number, or not one that the item allows.
 	BadQuantity = &ProblemType{"bad-quantity", http.StatusBadRequest, "The quantity is not allowed", "This quantity is not allowed"}
+	// BadAdjustments: a grant's amounts are not whole numbers of at least 1, or their currencies are no codes.
+	BadAdjustments = &ProblemType{"bad-adjustments", http.StatusBadRequest, "The adjustments are not valid", "Bad request"}
 	// Unauthenticated: no session token, or one that proves nobody. Get a new one.
 	Unauthenticated = &ProblemType{"unauthenticated", http.StatusUnauthorized, "A valid session token is needed", "Please sign in again"}
-	// AnonymousPlayer: `$RCAnonymousID:` players may look but not spend.
-	AnonymousPlayer = &ProblemType{"anonymous-player", http.StatusForbidden, "Anonymous players may not spend", "Please sign in to buy this"}
+	// ServerKeyNeeded: the call is for game servers, and the bearer token is no live server key.
+	ServerKeyNeeded = &ProblemType{"server-key-needed", http.StatusUnauthorized, "A server key is needed", "Bad request"}
+	// AnonymousPlayer: `$RCAnonymousID:` players may look, but neither spend nor be granted anything.
+	AnonymousPlayer = &ProblemType{"anonymous-player", http.StatusForbidden, "Not for anonymous players", "Please sign in to buy this"}
 	// NotFound: no such resource, or not this player's.
 	NotFound = &ProblemType{"not-found", http.StatusNotFound, "There is no such resource", "Not found"}
 	// MethodNotAllowed: the resource has other methods; `Allow` lists them.
 	MethodNotAllowed = &ProblemType{"method-not-allowed", http.StatusMethodNotAllowed, "The method is not allowed here", "Bad request"}
-	// IdempotencyKeyReused: the key belongs to a spend of another item or quantity. A mistake of the app; `spend` is that spend.
+	// IdempotencyKeyReused: the key belongs to another spend or grant of the player. A mistake of the app; `spend` or `grant` is the one it belongs to.
 	IdempotencyKeyReused = &ProblemType{"idempotency-key-reused", http.StatusConflict, "The idempotency key was used for another request", "Bad request"}
-	// BodyTooLarge: the body exceeds 16 KiB.
+	// BodyTooLarge: the body exceeds 16 KiB, or 1 MiB for a batch.
 	BodyTooLarge = &ProblemType{"body-too-large", http.StatusRequestEntityTooLarge, "The body is too large", "Bad request"}
 	// UnsupportedMediaType: the body is not declared as application/json.
 	UnsupportedMediaType = &ProblemType{"unsupported-media-type", http.StatusUnsupportedMediaType, "The body must be JSON", "Bad request"}
@@ -56,32 +60,41 @@ var (
 	NoLongerOnSale = &ProblemType{"no-longer-on-sale", http.StatusForbidden, "The item is no longer on sale", "No longer available"}
 	// LimitReached: the player holds, or has under way, as many of the item as one player may.
 	LimitReached = &ProblemType{"limit-reached", http.StatusForbidden, "The player's limit for the item is reached", "You have as many of these as you can"}
-	// SpendCancelled: an operator took the spend back before it was charged. Final for this key.
+	// GrantTooLarge: one call may not grant as much of a currency.
+	GrantTooLarge = &ProblemType{"grant-too-large", http.StatusForbidden, "The grant is larger than allowed", "This is more than can be given"}
+	// SpendCancelled: an operator took the spend or grant back before it was charged. Final for this key.
 	SpendCancelled = &ProblemType{"spend-cancelled", http.StatusForbidden, "The spend was cancelled", "This purchase was cancelled"}
 	// ItemNotHandedOver: the item could not be handed over and the cost was given back. Final for this key.
 	ItemNotHandedOver = &ProblemType{"item-not-handed-over", http.StatusInternalServerError, "The item could not be handed over, the cost was refunded", "Something went wrong, your gems are back"}
 	// ProviderRefused: the provider refused the charge for good. Nothing was charged. Final for this key.
 	ProviderRefused = &ProblemType{"provider-refused", http.StatusBadGateway, "The provider refused the charge", "This purchase was refused"}
+	// GrantRefused: the provider refused the grant for good. Nothing was given. Final for this key.
+	GrantRefused = &ProblemType{"grant-refused", http.StatusBadGateway, "The provider refused the grant", "This could not be given"}
 )
 
 // The problems of the service. All of them may be tried again with the same key.
 var (
 	// TooManyRequests: the player sends faster than allowed; `Retry-After` says when to go on.
 	TooManyRequests = &ProblemType{"too-many-requests", http.StatusTooManyRequests, "Too many requests of this player", "Please wait a moment"}
+	// TooManyOpenSpends: the player has so many spends and grants that are still to be settled; `Retry-After` says when to look again. Nothing was accepted.
+	TooManyOpenSpends = &ProblemType{"too-many-open-spends", http.StatusTooManyRequests, "Too many open spends of this player", "Please wait for your other purchases"}
 	// Overloaded: the service takes no new spends for a moment. Nothing was accepted.
 	Overloaded = &ProblemType{"overloaded", http.StatusTooManyRequests, "The service is busy", "Please try again in a moment"}
 	// Internal: a mistake of ours. Whether the spend was accepted is not known; the same key tells.
 	Internal = &ProblemType{"internal", http.StatusInternalServerError, "Something went wrong on our side", "Something went wrong, please try again"}
 	// Unavailable: the database cannot be reached. Whether the spend was accepted is not known; the same key tells.
 	Unavailable = &ProblemType{"unavailable", http.StatusServiceUnavailable, "The service is not available", "Please try again in a moment"}
+	// SessionsUnavailable: the keys that sign session tokens cannot be fetched, so it cannot be told whether this one is good. Keep the token.
+	SessionsUnavailable = &ProblemType{"sessions-unavailable", http.StatusServiceUnavailable, "Session tokens cannot be verified now", "Please try again in a moment"}
 	// BalanceUnavailable: the provider cannot be asked for a balance that was never read before.
 	BalanceUnavailable = &ProblemType{"balance-unavailable", http.StatusServiceUnavailable, "The balance is not known yet", "Please try again in a moment"}
 )
 
 // Problems lists every problem, in the order of the documentation.
 var Problems = []*ProblemType{
-	MalformedRequest, BadIdempotencyKey, UnknownItem, BadQuantity, Unauthenticated, AnonymousPlayer, NotFound,
+	MalformedRequest, BadIdempotencyKey, UnknownItem, BadQuantity, BadAdjustments, Unauthenticated, ServerKeyNeeded, AnonymousPlayer, NotFound,
 	MethodNotAllowed, IdempotencyKeyReused, BodyTooLarge, UnsupportedMediaType,
-	InsufficientFunds, ItemPaused, NotYetOnSale, NoLongerOnSale, LimitReached, SpendCancelled, ItemNotHandedOver, ProviderRefused,
-	TooManyRequests, Overloaded, Internal, Unavailable, BalanceUnavailable,
+	InsufficientFunds, ItemPaused, NotYetOnSale, NoLongerOnSale, LimitReached, GrantTooLarge, SpendCancelled, ItemNotHandedOver,
+	ProviderRefused, GrantRefused,
+	TooManyRequests, TooManyOpenSpends, Overloaded, Internal, Unavailable, SessionsUnavailable, BalanceUnavailable,
 }

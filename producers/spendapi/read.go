@@ -4,19 +4,28 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/google/uuid"
 
+	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
 )
 
-// getSpend is GET /spends/{id}: the spend object, whatever its state. Another
-// player's spend is 404, exactly as one that does not exist.
+// getSpend is GET /spends/{id}: the spend or grant object, whatever its state.
+// Game servers and operators read any player's. To a player, another's is 404,
+// exactly as one that does not exist.
 func (a *API) getSpend(x *exchange, r *http.Request) *problem {
-	player, p := a.player(x, r)
-	if p != nil {
-		return p
+	token, _ := bearer(r.Header["Authorization"])
+	anyPlayers := a.readers.holds(token)
+	player := ""
+	if !anyPlayers {
+		var p *problem
+		if player, p = a.player(x, r); p != nil {
+			return p
+		}
 	}
 	missing := func() *problem { return problemf(NotFound, "This player has no spend with this id.") }
 	id := r.PathValue("id")
@@ -27,7 +36,7 @@ func (a *API) getSpend(x *exchange, r *http.Request) *problem {
 	defer cancel()
 	spend, err := a.books.Spend(ctx, id)
 	switch {
-	case errors.Is(err, books.ErrNotFound), err == nil && spend.AppUserID != player:
+	case errors.Is(err, books.ErrNotFound), err == nil && !anyPlayers && spend.AppUserID != player:
 		return missing()
 	case err != nil:
 		return failed(r.Context(), err)
@@ -35,9 +44,24 @@ func (a *API) getSpend(x *exchange, r *http.Request) *problem {
 	x.outcome, x.spendID = "read", spend.ID
 	body := takeBuffer()
 	defer body.give()
-	body.b = appendSpend(body.b, spend)
+	body.b = a.appendExpected(ctx, appendSpend(body.b, spend), spend)
 	x.send(http.StatusOK, typeJSON, body.b)
 	return nil
+}
+
+// appendExpected adds to the object of a spend that waits for its charge how long
+// that is expected to take, "eta_seconds", when the provider's limit is known.
+func (a *API) appendExpected(ctx context.Context, object []byte, spend economy.Spend) []byte {
+	if spend.State != economy.Requested || a.eta == nil {
+		return object
+	}
+	eta, known := a.eta(ctx)
+	if !known {
+		return object
+	}
+	object = append(object[:len(object)-1], `,"eta_seconds":`...)
+	object = strconv.AppendInt(object, int64(math.Ceil(eta.Seconds())), 10)
+	return append(object, '}')
 }
 
 // inventory is the answer of GET /inventory. Accesses come with purchases; until

@@ -135,12 +135,16 @@ func TestPostgreSQLDownIs503AndTheSameKeyGoesOn(t *testing.T) {
 	server.Stop()
 	for _, r := range []request{
 		post(buy("extra_life", 1, "k1")), post(buy("extra_life", 1, "k2")), post(buy("limited", 1, "k3")), post(buy("paused", 1, "k4")),
-		get("/spends/" + first.ID), get("/wallet"), get("/inventory"),
+		get("/spends/" + first.ID), get("/wallet"), get("/inventory"), get("/spends/" + first.ID).asServer(serverKey),
+		grant(give(player, 1, "quest", "k5")), grant(give(player, 1_000_000, "quest", "k6")),
 	} {
 		w := b.do(t, r)
 		requireProblem(t, w, Unavailable)
 		require.Equal(t, "2", w.Header().Get("Retry-After"))
 	}
+	list := results(t, b.do(t, batchOf(of(player, "extra_life", 1, "k1"), of(player, "extra_life", 1, "k2"))))
+	require.True(t, list[0].is(Unavailable))
+	require.True(t, list[1].is(Unavailable))
 	server.Start()
 	w := b.do(t, post(buy("extra_life", 1, "k1")))
 	require.Equal(t, http.StatusAccepted, w.Code, w.Body)

@@ -2,60 +2,42 @@ package spendapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/sluice-gems/sluice/economy"
-	"github.com/sluice-gems/sluice/internal/books"
 )
 
-// refuse answers a request that the catalogue refuses: by the spend its key has
-// made before, when there is one, because a key that was used must go on telling
-// what it did; else by the refusal.
-func (a *API) refuse(x *exchange, r *http.Request, player string, request spendRequest, p *problem) *problem {
-	spend, err := a.byKey(r.Context(), player, request.key)
-	switch {
-	case errors.Is(err, books.ErrNotFound):
-		return p
-	case err != nil:
-		return failed(r.Context(), err)
+// tell answers with how an order that was taken stands. A new one is waited for as
+// long as the client prefers; one that its key made before only if the client
+// says how long.
+func (a *API) tell(x *exchange, r *http.Request, t taken, prefer preference) *problem {
+	defer t.waiter.Release()
+	x.spendID = t.spend.ID
+	if t.repeated {
+		return a.replay(x, r, t.spend, prefer)
 	}
-	return a.replay(x, r, spend, request)
-}
-
-// repeated answers a request whose key has made a spend before.
-func (a *API) repeated(x *exchange, r *http.Request, player string, request spendRequest) *problem {
-	spend, err := a.byKey(r.Context(), player, request.key)
-	if err != nil {
-		return failed(r.Context(), err)
+	spend := t.spend
+	if told, known := t.waiter.Wait(r.Context()); known {
+		spend = told
 	}
-	return a.replay(x, r, spend, request)
-}
-
-func (a *API) byKey(ctx context.Context, player, key string) (economy.Spend, error) {
-	ctx, cancel := context.WithTimeout(ctx, readOnePatience)
-	defer cancel()
-	return a.books.SpendByKey(ctx, player, key)
+	if r.Context().Err() != nil {
+		return &problem{cause: errGone}
+	}
+	return answer(x, spend, prefer, t.waiter != nil)
 }
 
 // replay tells how the spend stands now, and first waits for its outcome if the
 // client said how long.
-func (a *API) replay(x *exchange, r *http.Request, spend economy.Spend, request spendRequest) *problem {
-	if !spend.SameRequest(request.item, request.quantity) {
-		p := problemf(IdempotencyKeyReused, "This key belongs to a spend of %d x %q. Make a new key for another purchase.", spend.Quantity, spend.Item)
-		p.spend = &spend
-		return p
-	}
+func (a *API) replay(x *exchange, r *http.Request, spend economy.Spend, prefer preference) *problem {
 	waited := false
-	if request.prefer.hasWait && !spend.State.Final() {
+	if prefer.hasWait && !spend.State.Final() {
 		var p *problem
-		if spend, waited, p = a.await(r.Context(), spend, request.prefer); p != nil {
-			x.spendID = spend.ID
+		if spend, waited, p = a.await(r.Context(), spend, prefer); p != nil {
 			return p
 		}
 	}
 	x.Header()["Idempotency-Replayed"] = replayed
-	return answer(x, spend, request.prefer, waited)
+	return answer(x, spend, prefer, waited)
 }
 
 var replayed = []string{"true"}

@@ -30,7 +30,7 @@ func readSpendRequest(w http.ResponseWriter, r *http.Request) (spendRequest, *pr
 	body := takeBuffer()
 	defer body.give()
 	var p *problem
-	if body.b, p = readBody(w, r, body.b); p != nil {
+	if body.b, p = readBody(w, r, body.b, bodyMax); p != nil {
 		return spendRequest{}, p
 	}
 	parsed, p := parseSpendBody(body.b)
@@ -38,7 +38,7 @@ func readSpendRequest(w http.ResponseWriter, r *http.Request) (spendRequest, *pr
 		return spendRequest{}, p
 	}
 	request := spendRequest{item: parsed.item, quantity: parsed.quantity, prefer: parsePrefer(r.Header["Prefer"])}
-	request.key, p = chooseKey(r.Header["Idempotency-Key"], parsed.key, parsed.hasKey)
+	request.key, p = chooseKey(r.Header["Idempotency-Key"], keyMember, parsed.key, parsed.hasKey)
 	return request, p
 }
 
@@ -57,12 +57,13 @@ func isJSON(contentType []string) bool {
 
 // readBody appends the whole body to into, to its end, so that the server notices
 // a client that hangs up while it waits.
-func readBody(w http.ResponseWriter, r *http.Request, into []byte) ([]byte, *problem) {
-	if r.ContentLength > bodyMax {
+func readBody(w http.ResponseWriter, r *http.Request, into []byte, limit int64) ([]byte, *problem) {
+	tooLarge := func() *problem { return problemf(BodyTooLarge, "The body may have %d bytes at most.", limit) }
+	if r.ContentLength > limit {
 		return into, tooLarge()
 	}
 	out := bytes.NewBuffer(into)
-	_, err := out.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
+	_, err := out.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return out.Bytes(), tooLarge()
 	}
@@ -75,10 +76,6 @@ func readBody(w http.ResponseWriter, r *http.Request, into []byte) ([]byte, *pro
 	return out.Bytes(), nil
 }
 
-func tooLarge() *problem {
-	return problemf(BodyTooLarge, "The body may have %d bytes at most.", bodyMax)
-}
-
 // spendBody is the body of POST /spend.
 type spendBody struct {
 	item     string
@@ -87,19 +84,29 @@ type spendBody struct {
 	hasKey   bool
 }
 
-// parseSpendBody reads a body. Members it does not know are ignored; one it knows
-// may be there only once.
-func parseSpendBody(raw []byte) (spendBody, *problem) {
+// object returns a body without the space around it, once it is sure that it is
+// one JSON object. example is what it is told to look like.
+func object(raw []byte, example string) ([]byte, *problem) {
 	raw = bytes.Trim(raw, " \t\r\n")
 	switch {
 	case len(raw) == 0:
-		return spendBody{}, problemf(MalformedRequest, "The body is empty. Send %s.", example)
+		return nil, problemf(MalformedRequest, "The body is empty. Send %s.", example)
 	case !utf8.Valid(raw):
-		return spendBody{}, problemf(MalformedRequest, "The body is not UTF-8. Send JSON such as %s.", example)
+		return nil, problemf(MalformedRequest, "The body is not UTF-8. Send JSON such as %s.", example)
 	case !json.Valid(raw):
-		return spendBody{}, problemf(MalformedRequest, "The body is not JSON (%v). Send one object such as %s.", whySyntax(raw), example)
+		return nil, problemf(MalformedRequest, "The body is not JSON (%v). Send one object such as %s.", whySyntax(raw), example)
 	case raw[0] != '{':
-		return spendBody{}, problemf(MalformedRequest, "The body is JSON, but not an object. Send %s.", example)
+		return nil, problemf(MalformedRequest, "The body is JSON, but not an object. Send %s.", example)
+	}
+	return raw, nil
+}
+
+// parseSpendBody reads a body. Members it does not know are ignored; one it knows
+// may be there only once.
+func parseSpendBody(raw []byte) (spendBody, *problem) {
+	raw, malformed := object(raw, example)
+	if malformed != nil {
+		return spendBody{}, malformed
 	}
 	body := spendBody{quantity: 1}
 	var item, quantity, key bool
@@ -110,7 +117,7 @@ func parseSpendBody(raw []byte) (spendBody, *problem) {
 			body.item, p = oneString(name, value, MalformedRequest, &item)
 		case "quantity":
 			body.quantity, p = oneQuantity(value, &quantity)
-		case "idempotencyKey":
+		case keyMember:
 			body.key, p = oneString(name, value, BadIdempotencyKey, &key)
 		}
 		return p == nil

@@ -52,6 +52,23 @@ func (r request) within(ctx context.Context) request {
 	return r
 }
 
+// asServer carries a game server's key instead of a session.
+func (r request) asServer(key string) request {
+	return r.as("-").with("Authorization", "Bearer "+key)
+}
+
+func batch(body string) request {
+	r := post(body).asServer(serverKey)
+	r.path = "/spends/batch"
+	return r
+}
+
+func grant(body string, header ...string) request {
+	r := post(body, header...).asServer(serverKey)
+	r.path = "/grants"
+	return r
+}
+
 func buy(item string, quantity int, key string) string {
 	body, _ := json.Marshal(map[string]any{"item": item, "quantity": quantity, "idempotencyKey": key})
 	return string(body)

@@ -87,7 +87,7 @@ func TestKeys(t *testing.T) {
 		{"C1 control", nil, "a\u0085", true, refused},
 		{"not UTF-8", []string{"a\xff"}, "", false, refused},
 	} {
-		got, p := chooseKey(c.header, c.body, c.hasBody)
+		got, p := chooseKey(c.header, keyMember, c.body, c.hasBody)
 		if c.want == refused {
 			require.NotNil(t, p, c.name)
 			require.Equal(t, BadIdempotencyKey, p.kind, c.name)
@@ -172,12 +172,12 @@ func FuzzHeaders(f *testing.F) {
 	f.Add(`k`, `wait="5"; a, b="\"`)
 	f.Add("\"\\", ",;=\"")
 	f.Fuzz(func(t *testing.T, key, prefer string) {
-		if got, p := chooseKey([]string{key}, "", false); p == nil {
+		if got, p := chooseKey([]string{key}, keyMember, "", false); p == nil {
 			if n := utf8.RuneCountInString(got); n < 1 || n > keyMax || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\n\r") {
 				t.Fatalf("%q gave the key %q", key, got)
 			}
 			quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(got) + `"`
-			if again, p := chooseKey([]string{quoted}, got, true); p != nil || again != got {
+			if again, p := chooseKey([]string{quoted}, keyMember, got, true); p != nil || again != got {
 				t.Fatalf("%q is %q bare and %q quoted", key, got, again)
 			}
 		}

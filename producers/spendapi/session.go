@@ -3,7 +3,11 @@ package spendapi
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -34,37 +38,47 @@ var (
 	ErrSessionNotYet = errors.New("the session token is not valid yet")
 	// ErrSessionInvalid: no token of ours: form, signature, algorithm, audience or issuer.
 	ErrSessionInvalid = errors.New("the session token is not valid")
+	// ErrSessionUnavailable: the keys it may be signed with cannot be fetched now.
+	ErrSessionUnavailable = errors.New("the session token cannot be verified now")
 	// ErrSessionPlayer: `sub` is missing or cannot be a player's id.
 	ErrSessionPlayer = errors.New("the session token's sub is not a player id")
 )
 
-// SessionConfig says which tokens are sessions.
+// SessionConfig says which tokens are sessions. It needs a secret, a key set, or
+// both: then a token signed either way will do.
 type SessionConfig struct {
-	Secret   []byte           // HS256 key, shared with the game's server
+	Secret   []byte           // HS256 key, shared with the game's server; empty: HS256 is refused
+	JWKSURL  string           // where the public keys of RS256, ES256 and EdDSA are; empty: these are refused
 	Audience string           // required in `aud`; empty: not checked
 	Issuer   string           // required `iss`; empty: not checked
 	Now      func() time.Time // nil: time.Now
 	CacheMax int              // verified tokens remembered; 0: 65,536
+	Log      *slog.Logger     // hears when the keys cannot be fetched; nil: nobody does
 }
 
-// SessionVerifier verifies session tokens: JWT, HS256 and no other algorithm,
-// `exp` required, `nbf` and `iat` respected, 30 s of leeway. It is safe for
-// concurrent use.
+// SessionVerifier verifies session tokens: JWT, HS256 with the secret or RS256,
+// ES256 and EdDSA with a key of the key set, and no other algorithm; `exp`
+// required, `nbf` and `iat` respected, 30 s of leeway. It is safe for concurrent use.
 type SessionVerifier struct {
 	secret []byte
+	keys   *keySet // nil: none
 	parser *jwt.Parser
+	claims *jwt.Validator
 	now    func() time.Time
 	cache  *sessionCache
 }
 
-// NewSessionVerifier returns a verifier. It fails without a secret: an empty key
-// would let everybody sign.
+// NewSessionVerifier returns a verifier. It fails without a secret or a key set: an
+// empty key would let everybody sign. It fetches nothing yet.
 func NewSessionVerifier(c SessionConfig) (*SessionVerifier, error) {
-	if len(c.Secret) == 0 {
-		return nil, errors.New("session secret is empty")
+	if len(c.Secret) == 0 && c.JWKSURL == "" {
+		return nil, errors.New("session secret and key set are both missing")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	options := []jwt.ParserOption{
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
@@ -76,23 +90,29 @@ func NewSessionVerifier(c SessionConfig) (*SessionVerifier, error) {
 	if c.Issuer != "" {
 		options = append(options, jwt.WithIssuer(c.Issuer))
 	}
-	return &SessionVerifier{
-		secret: c.Secret, parser: jwt.NewParser(options...), now: c.Now,
+	v := &SessionVerifier{
+		secret: c.Secret, parser: jwt.NewParser(options...), claims: jwt.NewValidator(options...), now: c.Now,
 		cache: newSessionCache(cmp.Or(c.CacheMax, sessionCacheDefault)),
-	}, nil
+	}
+	if c.JWKSURL != "" {
+		v.keys = newKeySet(c.JWKSURL, c.Now, c.Log)
+	}
+	return v, nil
 }
 
 // Verify returns the player whose session the token is: its `sub`, the App User
 // ID. Errors: ErrSessionExpired, ErrSessionNotYet, ErrSessionInvalid,
-// ErrSessionPlayer. A token verified once is not computed again until it expires.
+// ErrSessionPlayer, ErrSessionUnavailable. A token verified once is not computed
+// again until it expires, or for jwksKeysMax if a key of the key set signed it.
 func (v *SessionVerifier) Verify(token string) (appUserID string, err error) {
 	digest := sha256.Sum256([]byte(token))
 	if appUserID, ok := v.cache.get(digest, v.now()); ok {
 		return appUserID, nil
 	}
-	var claims jwt.RegisteredClaims
-	_, err = v.parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return v.secret, nil })
+	claims, until, err := v.verified(token)
 	switch {
+	case errors.Is(err, ErrSessionUnavailable):
+		return "", ErrSessionUnavailable
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return "", ErrSessionExpired
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
@@ -102,8 +122,48 @@ func (v *SessionVerifier) Verify(token string) (appUserID string, err error) {
 	case !validAppUserID(claims.Subject):
 		return "", ErrSessionPlayer
 	}
-	v.cache.put(digest, session{claims.Subject, claims.ExpiresAt.Add(sessionLeeway)})
+	v.cache.put(digest, session{claims.Subject, until})
 	return claims.Subject, nil
+}
+
+// verified returns the claims of a token whose signature and claims are good, and
+// until when that is sure. The token's own word for its algorithm decides only
+// which keys are tried: a secret is never tried as a public key nor the reverse.
+func (v *SessionVerifier) verified(token string) (claims jwt.RegisteredClaims, until time.Time, err error) {
+	switch alg := algorithm(token); {
+	case alg == jwt.SigningMethodHS256.Alg() && len(v.secret) > 0:
+		_, err = v.parser.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return v.secret, nil })
+	case v.keys != nil && slices.Contains(jwksAlgorithms, alg):
+		if claims, err = v.keys.verify(token); err == nil {
+			err = v.claims.Validate(claims)
+		}
+		until = v.now().Add(jwksKeysMax)
+	default:
+		err = ErrSessionInvalid
+	}
+	if err != nil {
+		return claims, time.Time{}, err
+	}
+	if expires := claims.ExpiresAt.Add(sessionLeeway); until.IsZero() || expires.Before(until) {
+		until = expires
+	}
+	return claims, until, nil
+}
+
+// algorithm returns what a token says it is signed with, "" for what is no token.
+func algorithm(token string) string {
+	header, _, _ := strings.Cut(token, ".")
+	raw, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil {
+		return ""
+	}
+	var fields struct {
+		Algorithm string `json:"alg"`
+	}
+	if json.Unmarshal(raw, &fields) != nil {
+		return ""
+	}
+	return fields.Algorithm
 }
 
 // validAppUserID reports whether id can be a player's: 1 to 1500 bytes without

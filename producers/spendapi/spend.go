@@ -1,15 +1,11 @@
 package spendapi
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
-	"github.com/sluice-gems/sluice/events"
-	"github.com/sluice-gems/sluice/internal/books"
-	"github.com/sluice-gems/sluice/outbox"
 )
 
 const (
@@ -20,6 +16,9 @@ const (
 	readOnePatience = 3 * time.Second
 	// overloadedRetry is when to come back when new spends are refused.
 	overloadedRetry = time.Second
+	// openRetry is when to come back with too many spends open. The provider settles
+	// a player's spends together, so room comes at once or not for a while.
+	openRetry = 5 * time.Second
 	// detailMax keeps what a client sent from coming back to it by the kilobyte.
 	detailMax = 500
 )
@@ -54,7 +53,11 @@ func (a *API) postSpend(x *exchange, r *http.Request) *problem {
 	if p != nil {
 		return p
 	}
-	return a.accept(x, r, player, request)
+	t, p := a.take(r.Context(), a.priced(player, request.item, request.quantity, request.key), request.prefer.patience())
+	if p != nil {
+		return p
+	}
+	return a.tell(x, r, t, request.prefer)
 }
 
 var varyPrefer = []string{"Prefer"}
@@ -66,98 +69,35 @@ func (a *API) spender(x *exchange, r *http.Request) (string, *problem) {
 		return "", p
 	}
 	if anonymous(player) {
-		return "", problemf(AnonymousPlayer, "Gems of an anonymous player are lost with the app. Log the player in with an App User ID of the game's own first.")
+		return "", mayNotSpend()
 	}
 	return player, a.limit(player)
 }
 
-// accept prices the request and commits it as a spend.
-func (a *API) accept(x *exchange, r *http.Request, player string, request spendRequest) *problem {
+func mayNotSpend() *problem {
+	return problemf(AnonymousPlayer, "Gems of an anonymous player are lost with the app. Log the player in with an App User ID of the game's own first.")
+}
+
+// priced returns the order of a spend at today's price.
+func (a *API) priced(player, item string, quantity int64, key string) order {
 	// PostgreSQL keeps microseconds: cut now, so that every answer tells the same.
 	now := a.now().UTC().Truncate(time.Microsecond)
-	quote, err := a.catalog().Quote(request.item, request.quantity, now)
+	o := order{
+		spend: economy.Spend{
+			ID: a.newID(), AppUserID: player, IdempotencyKey: key, Item: item, Quantity: quantity,
+			State: economy.Requested, AcceptedAt: now,
+		},
+		same: func(before economy.Spend) bool { return before.SameRequest(item, quantity) },
+	}
+	quote, err := a.catalog().Quote(item, quantity, now)
 	if err != nil {
-		return a.refuse(x, r, player, request, refusal(err))
+		o.refused = refusal(err)
+		return o
 	}
-	if a.pressure.high(now) {
-		return overloaded(errors.New("commits are slow"))
-	}
-	spend := economy.Spend{
-		ID: a.newID(), AppUserID: player, IdempotencyKey: request.key,
-		Item: request.item, Quantity: request.quantity, Cost: quote.Cost, CatalogVersion: quote.CatalogVersion,
-		State: economy.Requested, AcceptedAt: now, Limited: quote.Item.PlayerLimit > 0,
-	}
-	// Before the commit: the outcome may be there before the commit's answer is.
-	waiter := a.waiters.Register(spend.ID, request.prefer.patience())
-	defer waiter.Release()
-	result, err := a.commit(r.Context(), spend, quote.Item.PlayerLimit)
-	if err != nil {
-		x.spendID = spend.ID // it may be committed: the log is where to look it up
-		return commitFailed(r.Context(), err)
-	}
-	switch result {
-	case outbox.Applied:
-	case outbox.Duplicate:
-		waiter.Release()
-		return a.repeated(x, r, player, request)
-	case outbox.Stale:
-		return problemf(LimitReached, "One player may have %d of %q.", quote.Item.PlayerLimit, request.item)
-	}
-	x.spendID = spend.ID
-	if told, known := waiter.Wait(r.Context()); known {
-		spend = told
-	}
-	if r.Context().Err() != nil {
-		return &problem{cause: errGone}
-	}
-	return answer(x, spend, request.prefer, waiter != nil)
-}
-
-// commit makes the spend durable together with the event that has it charged.
-func (a *API) commit(ctx context.Context, spend economy.Spend, limit int64) (outbox.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, acceptPatience)
-	defer cancel()
-	effects := outbox.Effects{
-		Guard:  books.Accept{Spend: spend, PlayerLimit: limit},
-		Events: []events.Event{events.NewSpendRequested(spend.ID, spend.AppUserID, spend.AcceptedAt)},
-		Owner:  spend.AppUserID,
-		Intake: true,
-	}
-	if limit > 0 {
-		if err := a.books.OpenCounter(ctx, spend.AppUserID, spend.Item); err != nil {
-			return 0, err
-		}
-		effects.Touches = []string{books.LimitKey(spend.AppUserID, spend.Item)}
-	}
-	started := time.Now()
-	result, err := a.committer.Commit(ctx, effects)
-	if err == nil {
-		a.pressure.observe(time.Since(started), a.now())
-	}
-	return result, err
-}
-
-// commitFailed turns an error of the commit into a problem. A DataError is a
-// mistake of ours: whatever a client can send was checked before.
-func commitFailed(ctx context.Context, err error) *problem {
-	switch {
-	case ctx.Err() != nil:
-		return &problem{cause: errGone}
-	case errors.Is(err, outbox.ErrOverloaded):
-		return overloaded(err)
-	case errors.Is(err, outbox.ErrUnavailable), errors.Is(err, outbox.ErrClosed):
-		return unavailable(err)
-	}
-	if dataError, ok := errors.AsType[*outbox.DataError](err); ok {
-		return internal(dataError)
-	}
-	return failed(ctx, err)
-}
-
-func overloaded(cause error) *problem {
-	p := problemf(Overloaded, "Nothing was accepted. Send the same request with the same idempotency key again.")
-	p.retryAfter, p.cause = overloadedRetry, cause
-	return p
+	o.spend.Cost, o.spend.CatalogVersion = quote.Cost, quote.CatalogVersion
+	o.limit = quote.Item.PlayerLimit
+	o.spend.Limited = o.limit > 0
+	return o
 }
 
 // refusal turns a refusal of the catalogue into its problem.
