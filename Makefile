@@ -4,8 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PKG ?= ./...
-# The tests that have a larger version.
-LONG ?= ^(TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown)$$
+# The tests that have a larger version, or a stricter one.
+LONG ?= ^(TestHotPlayersAreChargedTogether|TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown)$$
 ARGS ?=
 
 # The packages where goroutines meet; race runs their tests again and again.

@@ -44,12 +44,16 @@ func (c spendShowCommand) Run(ctx context.Context, io stdio) error {
 	}
 	defer func() { _ = db.Close() }()
 	if c.ID == "" {
-		list, err := books.New(db).Attention(ctx, attentionMax)
+		read := books.New(db).Attention
+		if c.Unknown {
+			read = books.New(db).Unknown
+		}
+		list, err := read(ctx, attentionMax)
 		if err != nil {
 			return err
 		}
-		if c.Unknown {
-			list = slices.DeleteFunc(list, func(s economy.Spend) bool { return s.UnknownSince.IsZero() })
+		if len(list) == attentionMax {
+			_, _ = fmt.Fprintf(io.Err, "sluice: these are the oldest %d; there may be more\n", attentionMax)
 		}
 		return printAttention(io, list, c.JSON)
 	}

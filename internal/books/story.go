@@ -87,3 +87,9 @@ func (b *Books) Attention(ctx context.Context, limit int) ([]economy.Spend, erro
 	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends
 		WHERE unknown_since IS NOT NULL OR needs_operator <> '' OR held ORDER BY accepted_at LIMIT $1`, limit)
 }
+
+// Unknown returns the oldest spends whose charge or refund has an unknown outcome,
+// at most limit, however many others need attention.
+func (b *Books) Unknown(ctx context.Context, limit int) ([]economy.Spend, error) {
+	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends WHERE unknown_since IS NOT NULL ORDER BY accepted_at LIMIT $1`, limit)
+}
