@@ -47,8 +47,9 @@ var acceptKind = &outbox.Kind{
 				accepted_at, kind, note, limited, change_id, state)
 			SELECT r.id, r.app_user_id, r.idempotency_key, r.item, r.quantity, r.cost, r.catalog_version,
 				r.accepted_at, r.kind, r.note, r.player_limit > 0, r.change_id, 'requested'
-			FROM {rows} r JOIN {room} USING (effect) LEFT JOIN {counter} c ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
-			WHERE r.player_limit = 0 OR c.used + r.quantity <= r.player_limit
+			FROM {rows} r LEFT JOIN {counter} c ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
+			WHERE (r.effect IN (SELECT effect FROM {room})) IS TRUE
+				AND (r.player_limit = 0 OR c.used + r.quantity <= r.player_limit)
 			ORDER BY r.effect
 			ON CONFLICT (app_user_id, idempotency_key) DO NOTHING RETURNING id`},
 		{Name: "count", SQL: `UPDATE item_counters c SET used = c.used + r.quantity

@@ -1,10 +1,15 @@
 package spendapi
 
 import (
+	"context"
+	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-gems/sluice/economy"
 )
 
 func TestGetSpendIsForItsPlayer(t *testing.T) {
@@ -35,4 +40,25 @@ func TestInventory(t *testing.T) {
 		require.NoError(t, err, i)
 	}
 	golden(t, "get_inventory", b.do(t, get("/inventory")).Body.Bytes())
+}
+
+// A spend that waits tells how long that is expected to take, once the provider's
+// limit is known; one that is charged does not.
+func TestGetSpendTellsHowLongItWaits(t *testing.T) {
+	t.Parallel()
+	known := false
+	b := setup(t, func(c *Config) {
+		c.ETA = func(context.Context) (time.Duration, bool) { return 29*time.Minute + 34*time.Second + 200*time.Millisecond, known }
+	})
+	spend := b.accept(t, post(buy("extra_life", 1, "k")))
+	eta := func() any {
+		var object map[string]any
+		require.NoError(t, json.Unmarshal(b.do(t, get("/spends/"+spend.ID)).Body.Bytes(), &object))
+		return object["eta_seconds"]
+	}
+	require.Nil(t, eta())
+	known = true
+	require.InDelta(t, 1775, eta(), 0)
+	b.move(t, spend.ID, "", economy.Charged)
+	require.Nil(t, eta())
 }
