@@ -48,7 +48,9 @@ func TestGetSpendTellsHowLongItWaits(t *testing.T) {
 	t.Parallel()
 	known := false
 	b := setup(t, func(c *Config) {
-		c.ETA = func(context.Context) (time.Duration, bool) { return 29*time.Minute + 34*time.Second + 200*time.Millisecond, known }
+		c.ETA = func(context.Context) (time.Duration, bool) {
+			return 29*time.Minute + 34*time.Second + 200*time.Millisecond, known
+		}
 	})
 	spend := b.accept(t, post(buy("extra_life", 1, "k")))
 	eta := func() any {
