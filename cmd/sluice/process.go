@@ -117,7 +117,7 @@ func (p *process) requireSchema(ctx context.Context) error {
 	return nil
 }
 
-// close ends what startProcess began, last things first. What waits for a commit
+// close ends what startProcess and startCalling began, last things first. What waits for a commit
 // is committed.
 func (p *process) close() {
 	if p.provider != nil {

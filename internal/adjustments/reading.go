@@ -52,10 +52,11 @@ func judgeReading(before, after, deltas economy.Amounts) verdict {
 }
 
 // settleByReading settles an unknown adjustment by reading the balances, if that
-// admits one answer. It does so once the provider says that it has seen the key and
-// will not answer again (RevenueCat API v2, 409 Conflict). It never tries unless the operator has declared that nobody
-// but Sluice moves balances (SoleWriter): with a purchase or an edit possible, the
-// same reading has two explanations. settled is false when nothing was settled.
+// admits one answer. It does so once the provider says that it has seen the key
+// and will not answer again (RevenueCat API v2, 409 Conflict). It never tries
+// unless the operator has declared that nobody but Sluice moves balances
+// (SoleWriter): with a purchase or an edit possible, the same reading has two
+// explanations. settled is false when nothing was settled.
 func (t *Teller) settleByReading(ctx context.Context, turn Turn, outcome economy.Outcome) (done progress, settled bool) {
 	open := turn.Open
 	if t.SoleWriter == nil || outcome.Status != http.StatusConflict {
