@@ -27,12 +27,17 @@ var rooms = []room{
 	{"config", "what the operator sets, and the catalogue", []string{"economy"}},
 	{"events", "the wire contract", []string{"economy"}},
 	{"migrations", "SQL files", nil},
-	{"outbox", "makes facts durable; knows no broker", []string{"events", "economy", "internal/postgres"}},
+	{"outbox", "makes facts durable; knows no broker", []string{"events", "economy", "internal/postgres", "internal/tracing"}},
 
 	{"internal/postgres", "the only room that knows lib/pq", []string{"migrations"}},
 	{"internal/broker", "the only room that knows NATS", []string{"events", "economy"}},
-	{"internal/books", "the tables of money: row kinds and reads", []string{"outbox", "events", "economy", "internal/postgres"}},
-	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy"}},
+	{"internal/tracing", "carries a trace from hop to hop", nil},
+	{"internal/telemetry", "the only room that knows OpenTelemetry's SDK", []string{"internal/tracing"}},
+	{"internal/gather", "answers many who ask by few reads; knows nothing of what is read", nil},
+	{"internal/books", "the tables of money: row kinds and reads", []string{"outbox", "events", "economy", "internal/gather", "internal/postgres"}},
+	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy", "internal/tracing"}},
+	{"internal/handover", "speaks to the game's own servers; knows none of our tables", []string{"economy", "internal/tracing"}},
+	{"internal/samplegame", "plays a game's server; shares no code with the client it tests", nil},
 	{"internal/revenuecat/simulator", "plays the provider; shares no code with the client it tests", []string{"economy"}},
 	{
 		"internal/budget", "decides which call to the provider starts when, over all processes",
@@ -40,36 +45,46 @@ var rooms = []room{
 	},
 	{
 		"internal/adjustments", "binds spends to calls at the provider",
-		[]string{"internal/books", "internal/revenuecat", "outbox", "events", "economy", "internal/postgres"},
+		[]string{"internal/books", "internal/gather", "internal/revenuecat", "outbox", "events", "economy", "internal/postgres", "internal/tracing"},
 	},
 	{
 		"internal/monitor", "reads lag and backlog; changes nothing",
 		[]string{"internal/broker", "internal/postgres", "outbox", "events", "economy", "internal/books"},
 	},
 
+	{"internal/openapi", "describes the API; knows nothing of how it is answered", nil},
+
 	{"producers", "the contract of what writes to the outbox", producerMay},
 	{"producers/spendapi", "takes spends over HTTP", append([]string{"producers"}, producerMay...)},
 
 	{
 		"consumers", "the contract and the runner of what reads from the broker",
-		[]string{"internal/broker", "outbox", "events", "economy", "internal/books", "internal/adjustments", "internal/postgres"},
+		[]string{"internal/broker", "outbox", "events", "economy", "internal/books", "internal/adjustments", "internal/postgres", "internal/tracing"},
 	},
 	{"consumers/adjust", "charges", consumerMay},
 	{"consumers/fulfil", "hands over", consumerMay},
 	{"consumers/compensate", "refunds", consumerMay},
 
+	{"internal/serving", "ends an HTTP server without cutting a client off; knows nothing of what it serves", nil},
 	{"internal/devstack", "starts servers; knows nothing of what they are for", nil},
 	{"internal/simulation", "runs the real saga against models, in tests; nobody imports it", nil},
+	{"internal/bench/load", "asks an API for spends; knows nothing of what is behind it", nil},
+	{
+		"internal/bench", "measures a site from outside, and checks its books",
+		[]string{"internal/bench/load", "internal/broker", "internal/devstack", "internal/postgres", "events", "economy"},
+	},
 	{"internal/testenv", "gives tests the real things", []string{"*"}},
+	{"internal/testenv/contract", "holds the answers of servers against the API's description, in tests", []string{"internal/openapi"}},
+	{"deploy", "tests of the image and of docker-compose.yml; nobody imports it", nil},
 	{"cmd/sluice", "wires, and nothing else", []string{"*"}},
 }
 
 // A producer never imports the config: cmd passes it what it needs.
-var producerMay = []string{"outbox", "internal/books", "internal/revenuecat", "internal/postgres", "events", "economy"}
+var producerMay = []string{"outbox", "internal/books", "internal/revenuecat", "internal/postgres", "internal/tracing", "events", "economy"}
 
 // A consumer speaks in events, never to another consumer, never to the broker.
 var consumerMay = []string{
-	"consumers", "internal/adjustments", "internal/books", "internal/revenuecat", "outbox", "events", "economy",
+	"consumers", "internal/adjustments", "internal/books", "internal/handover", "internal/revenuecat", "outbox", "events", "economy",
 }
 
 // A foreign module that only some rooms may know. Tests of any package may.
@@ -82,6 +97,8 @@ var foreign = []struct {
 	{"github.com/pressly/goose", []string{"internal/postgres"}, "the schema is kept in one place"},
 	{"github.com/nats-io/", []string{"internal/broker"}, "JetStream is transport, and one room knows it"},
 	{"github.com/ThreeDotsLabs/watermill", []string{"internal/broker", "consumers", "cmd/sluice"}, "a consumer speaks events, not messages"},
+	{"go.opentelemetry.io/otel/sdk", []string{"internal/telemetry"}, "everybody else starts spans through the API, and never says where they go"},
+	{"go.opentelemetry.io/otel/exporters/", []string{"internal/telemetry"}, "the same"},
 }
 
 // pkg is what `go list -json` says about a package.
@@ -149,8 +166,8 @@ func checkOwn(t *testing.T, r room, p pkg) {
 			continue
 		}
 		switch {
-		case imported == "internal/testenv":
-			t.Errorf("%s imports internal/testenv: only tests may", r.path)
+		case imported == "internal/testenv" || strings.HasPrefix(imported, "internal/testenv/"):
+			t.Errorf("%s imports %s: only tests may", r.path, imported)
 		case imported == "config" && r.path != "cmd/sluice" && r.path != "internal/testenv":
 			t.Errorf("%s imports config: cmd/sluice reads it and passes on what a package needs", r.path)
 		case !slices.Contains(r.may, imported) && !slices.Contains(r.may, "*"):

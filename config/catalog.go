@@ -161,13 +161,34 @@ func (p catalogParser) quantity(at entry, it *economy.Item) {
 }
 
 func (p catalogParser) handOver(at entry, to *economy.HandOver) {
-	for _, f := range p.known(at.value, at.path, "port", "reason") {
-		if f.name == "port" {
+	for _, f := range p.known(at.value, at.path, "port", "reason", "endpoint", "patience") {
+		switch f.name {
+		case "port":
 			p.text(f, &to.Port)
-		} else {
+		case "reason":
 			p.text(f, &to.Reason)
+		case "endpoint":
+			p.text(f, &to.Endpoint)
+		case "patience":
+			p.duration(f, &to.Patience)
 		}
 	}
+	if to.Port == economy.HandOverHTTP && to.Endpoint == "" {
+		to.Endpoint = economy.EndpointDefault
+	}
+}
+
+func (p catalogParser) duration(f entry, to *time.Duration) {
+	value, ok := p.scalar(f)
+	if !ok {
+		return
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		p.problem(f.line, "%s: %q is not a duration: write a number with its unit, such as 300s or 5m", f.path, value)
+		return
+	}
+	*to = d
 }
 
 func (p catalogParser) text(f entry, to *string) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/sluice-gems/sluice/economy"
@@ -16,6 +17,10 @@ import (
 // for 32 with HS256. Half of it, 128 bits, still cannot be guessed, and games
 // come with tokens that are signed already; below that it is a password.
 const sessionSecretMin = 16
+
+// drainGraceMax is longer than load balancers take to notice; more is a typing
+// mistake that would make every stop an hour.
+const drainGraceMax = 5 * time.Minute
 
 // addresses checks where we listen and what we connect to.
 func (k *checker) addresses() {
@@ -124,6 +129,9 @@ func (k *checker) numbers() {
 	if d := k.config.Webhook.Tolerance; d <= 0 {
 		k.add("SLUICE_WEBHOOK_TOLERANCE", "%s is not more than 0: write one such as 300s", showDuration(d))
 	}
+	if d := k.config.HTTP.DrainGrace; d < 0 || d > drainGraceMax {
+		k.add("SLUICE_HTTP_DRAIN_GRACE", "%s is not from 0s to %s: write one such as 3s", showDuration(d), showDuration(drainGraceMax))
+	}
 	if rate := k.config.PlayerRate; !(rate >= 0) || math.IsInf(rate, 0) {
 		k.add("SLUICE_PLAYER_RATE", "%v is not a rate: write requests a second such as 20, or 0 for no limit", rate)
 	}
@@ -133,7 +141,10 @@ func (k *checker) numbers() {
 	if n := k.config.GrantMax; n < 0 || n > int(economy.BalanceMax) {
 		k.add("SLUICE_GRANT_MAX", "%d is not from 0 to %d, the most that a balance holds: write one such as 10000", n, economy.BalanceMax)
 	}
-	if format := k.config.Log.Format; format != LogJSON && format != LogText {
+	if n := k.config.NATS.Replicas; n != 1 && n != 3 && n != 5 {
+		k.add("SLUICE_NATS_REPLICAS", "%d copies have no use: write 1 for a single server, or 3 or 5 for a cluster", n)
+	}
+	if format := k.config.Log.Format; format != LogAuto && format != LogJSON && format != LogText {
 		k.add("SLUICE_LOG_FORMAT", "%q is not a format: write json or text", string(format))
 	}
 	if n := k.config.Work.Concurrency; n < 0 {

@@ -25,6 +25,10 @@ func set(field any, values []string) error {
 		return nil
 	case *[]AdminKey:
 		return setAdminKeys(f, values)
+	case *[]NamedURL:
+		return setNamedURLs(f, values)
+	case *[]NamedSecret:
+		return setNamedSecrets(f, values)
 	}
 	value := values[0]
 	switch f := field.(type) {
@@ -141,6 +145,10 @@ func show(field any) string {
 		return joinShown(*f, Secret.String)
 	case *[]AdminKey:
 		return joinShown(*f, func(k AdminKey) string { return string(k.Role) + ":" + k.Key.String() })
+	case *[]NamedURL:
+		return joinShown(*f, func(u NamedURL) string { return u.Name + "=" + u.URL.String() })
+	case *[]NamedSecret:
+		return joinShown(*f, func(s NamedSecret) string { return s.Name + "=" + s.Secret.String() })
 	}
 	panic(fmt.Sprintf("config: no form for %T", field))
 }

@@ -50,6 +50,7 @@ func (c Config) Validate(role Role) error {
 	k.provider()
 	k.secrets()
 	k.numbers()
+	k.handOver()
 	return errors.Join(k.problems...)
 }
 

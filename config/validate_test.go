@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-gems/sluice/config"
 )
@@ -103,12 +104,18 @@ func TestAProblemNamesVariableAndKeyAndWhatToWrite(t *testing.T) {
 			"SLUICE_PLAYER_RATE (player_rate): -1 is not a rate: write requests a second such as 20, or 0 for no limit"},
 		{"rate not a number", func(c *config.Config) { c.PlayerRate = math.NaN() },
 			"SLUICE_PLAYER_RATE (player_rate): NaN is not a rate: write requests a second such as 20, or 0 for no limit"},
+		{"grace below 0", func(c *config.Config) { c.HTTP.DrainGrace = -time.Second },
+			"SLUICE_HTTP_DRAIN_GRACE (http.drain_grace): -1s is not from 0s to 300s: write one such as 3s"},
+		{"grace of an hour", func(c *config.Config) { c.HTTP.DrainGrace = time.Hour },
+			"SLUICE_HTTP_DRAIN_GRACE (http.drain_grace): 3600s is not from 0s to 300s: write one such as 3s"},
 		{"log format", func(c *config.Config) { c.Log.Format = "xml" },
 			`SLUICE_LOG_FORMAT (log.format): "xml" is not a format: write json or text`},
 		{"concurrency", func(c *config.Config) { c.Work.Concurrency = -1 },
 			"SLUICE_WORK_CONCURRENCY (work.concurrency): -1 is below 0: write one such as 16, or 0 for each consumer's own choice"},
 		{"open spends", func(c *config.Config) { c.PlayerOpenMax = -1 },
 			"SLUICE_PLAYER_OPEN_MAX (player_open_max): -1 is below 0: write one such as 100, or 0 for no limit"},
+		{"two copies", func(c *config.Config) { c.NATS.Replicas = 2 },
+			"SLUICE_NATS_REPLICAS (nats.replicas): 2 copies have no use: write 1 for a single server, or 3 or 5 for a cluster"},
 		{"grants below 0", func(c *config.Config) { c.GrantMax = -1 },
 			"SLUICE_GRANT_MAX (grant_max): -1 is not from 0 to 2000000000, the most that a balance holds: write one such as 10000"},
 		{"grants beyond a balance", func(c *config.Config) { c.GrantMax = 2_000_000_001 },

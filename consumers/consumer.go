@@ -23,8 +23,7 @@ type Spec struct {
 	// Lanes are the lanes it reads, each by a durable consumer of its own.
 	Lanes []events.Lane
 	// Concurrency is how many deliveries of a lane one process works on at once; 0
-	// takes the broker's default of 64, which keeps a provider of 200 ms latency busy
-	// at 320 calls a second.
+	// takes ConcurrencyDefault.
 	Concurrency int
 	// Retry shapes the waits after failed attempts; zero fields take the defaults.
 	Retry RetryPolicy
@@ -39,6 +38,8 @@ type RetryPolicy struct {
 
 // The defaults of a Spec.
 const (
+	// ConcurrencyDefault keeps a provider of 200 ms latency busy at 320 calls a second.
+	ConcurrencyDefault = 64
 	// AckWait is how long the broker waits for a sign of life before it gives a
 	// delivery to another process. Handlers send one at a third of it.
 	AckWait = 10 * time.Second

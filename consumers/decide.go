@@ -55,7 +55,9 @@ func Decide(spec Spec, attempt int, err error, jitter float64) Disposition {
 		jitter = 0.5 + jitter/2 // never before the time we were told
 	}
 	wait += time.Duration((2*jitter - 1) * jitterShare * float64(wait))
-	return Disposition{After: wait, Park: wait > parkAbove || attempt >= brokerTriesMax}
+	var place interface{ Parks() bool } // whoever refused knows that it takes long
+	parks := errors.As(err, &place) && place.Parks()
+	return Disposition{After: wait, Park: parks || wait > parkAbove || attempt >= brokerTriesMax}
 }
 
 // waitFor is the exponential backoff before jitter.

@@ -13,6 +13,13 @@ import (
 	"github.com/sluice-gems/sluice/outbox"
 )
 
+// parking is an error that asks to wait in the outbox.
+type parking struct{ after time.Duration }
+
+func (parking) Error() string               { return "the endpoint is away" }
+func (p parking) RetryAfter() time.Duration { return p.after }
+func (parking) Parks() bool                 { return true }
+
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	plain := errors.New("database is away")
@@ -35,6 +42,7 @@ func TestDecide(t *testing.T) {
 		{"and is never cut short", 1, told(3 * time.Second), 1, Disposition{After: 3600 * time.Millisecond}},
 		{"a long word parks", 1, told(time.Minute), 0, Disposition{After: time.Minute, Park: true}},
 		{"no word leaves the backoff", 2, told(0), 0.5, Disposition{After: 200 * time.Millisecond}},
+		{"who knows that it takes long parks at once", 1, parking{time.Second}, 0, Disposition{After: time.Second, Park: true}},
 		{"permanent", 1, Permanent(plain), 0.5, Disposition{Dead: true}},
 		{"permanent, wrapped", 1, fmt.Errorf("consume: %w", Permanent(plain)), 0.5, Disposition{Dead: true}},
 		{"malformed event", 1, fmt.Errorf("decode: %w", events.ErrMalformed), 0.5, Disposition{Dead: true}},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/broker"
@@ -37,6 +38,7 @@ type Runner struct {
 	Log       *slog.Logger
 	Metrics   *Metrics
 	Jitter    func() float64 // 0 to 1, spreads the waits; nil: random
+	Tracer    trace.Tracer   // continues the traces of events; nil: it does not
 }
 
 // panicError is a panic of a consumer, kept as an error.
@@ -54,9 +56,9 @@ var errStale = errors.New("the row keeps moving")
 // delivered again, after the wait it has set.
 func (r *Runner) Handle(msg *message.Message) error {
 	started := time.Now()
-	ctx, spec := msg.Context(), r.Consumer.Spec()
-	attempt := attempts(msg)
+	spec, attempt := r.Consumer.Spec(), attempts(msg)
 	event, err := events.Decode(msg.Payload)
+	ctx, span := r.continued(msg, spec, event, attempt)
 	outcome := ""
 	if err == nil {
 		outcome, err = r.deliver(ctx, spec, event)
@@ -76,6 +78,7 @@ func (r *Runner) Handle(msg *message.Message) error {
 		level, attrs = slog.LevelWarn, append(attrs, slog.String("error", err.Error()))
 	}
 	r.Log.LogAttrs(ctx, level, "delivery", attrs...)
+	endTrace(span, outcome, err)
 	return nak
 }
 
@@ -136,7 +139,7 @@ func (r *Runner) fail(ctx context.Context, msg *message.Message, spec Spec, even
 	case decided.Dead:
 		return r.settle(ctx, msg, cause, decided, "dead_letter", deadLetter(msg, delivery, event, attempt, cause))
 	case decided.Park:
-		return r.settle(ctx, msg, cause, decided, "parked", outbox.Park{Delivery: delivery, Wait: decided.After, Attempts: attempt, Error: cause.Error()})
+		return r.settle(ctx, msg, cause, decided, "parked", outbox.Park{Delivery: delivery, Wait: decided.After, Attempts: tried(msg, attempt, cause), Error: cause.Error()})
 	default:
 		broker.NakAfter(msg, decided.After)
 		return "retry", cause
@@ -182,6 +185,17 @@ func attempts(msg *message.Message) int {
 		before = 0
 	}
 	return before + deliveries(msg)
+}
+
+// tried is what is kept of the count of attempts while a delivery is parked. One that
+// was only told to come back later tried nothing, nor in most of those since it was
+// published: what waits its turn for long must not count as failing for long.
+func tried(msg *message.Message, attempt int, cause error) int {
+	var told interface{ NotTried() bool }
+	if errors.As(cause, &told) && told.NotTried() {
+		return attempt - deliveries(msg)
+	}
+	return attempt
 }
 
 // deliveries counts this delivery's attempts since the message was last published.

@@ -176,6 +176,16 @@ func TestLongWaitParksInTheOutboxAndFreesTheBroker(t *testing.T) {
 	require.Equal(t, 1, l.consumer.tried())
 }
 
+func TestWaitingForTheProvidersLimitIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, func(int, events.Event) (outbox.Effects, error) {
+		return outbox.Effects{}, &adjustments.Retry{After: time.Minute, SentAway: true, Err: errors.New("not sent")}
+	})
+	l.accept(t)
+	l.settled(t)
+	require.Equal(t, 1, l.count(t, owed+" WHERE published_at IS NULL AND due_at > now() + interval '50 s' AND attempts = 0 AND last_error = 'not sent'"))
+}
+
 func TestPermanentErrorBecomesADeadLetterInTheCommitThatEndsTheDelivery(t *testing.T) {
 	t.Parallel()
 	l := newLine(t, func(int, events.Event) (outbox.Effects, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -30,15 +31,27 @@ type Item struct {
 
 // HandOver says how an item reaches the player.
 type HandOver struct {
-	Port   string // HandOverInventory or HandOverRefuse
-	Reason string // for HandOverRefuse: why it is refused, shown by sluice spend show
+	Port     string        // HandOverInventory, HandOverHTTP or HandOverRefuse
+	Reason   string        // for HandOverRefuse: why it is refused, shown by sluice spend show
+	Endpoint string        // for HandOverHTTP: which of the configured endpoints is asked
+	Patience time.Duration // for HandOverHTTP: how long after the charge it may fail before the cost goes back; 0: as configured
 }
 
 // The hand-over ports.
 const (
 	HandOverInventory = "inventory" // a row in our own inventory, in the commit that fulfils the spend
+	HandOverHTTP      = "http"      // an endpoint of the game's own servers
 	HandOverRefuse    = "refuse"    // always refused: shows and tests the refund road
 )
+
+// EndpointDefault is the name of the endpoint when a game has only one.
+const EndpointDefault = "game"
+
+// endpointName is what an endpoint may be called: a word in metrics and settings.
+var endpointName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+
+// ValidEndpoint reports whether an endpoint may have this name.
+func ValidEndpoint(name string) bool { return endpointName.MatchString(name) }
 
 // Quote is what a spend will cost and by which version of the catalogue.
 type Quote struct {
@@ -133,10 +146,26 @@ func (it Item) problems() []error {
 	if !it.AvailableUntil.IsZero() && !it.AvailableUntil.After(it.AvailableFrom) {
 		add("available_until must be later than available_from")
 	}
-	switch it.HandOver.Port {
+	return append(problems, it.HandOver.problems()...)
+}
+
+func (h HandOver) problems() []error {
+	var problems []error
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	switch h.Port {
 	case HandOverInventory, HandOverRefuse:
+		if h.Endpoint != "" || h.Patience != 0 {
+			add("hand_over names an endpoint or a patience: they are for port %s", HandOverHTTP)
+		}
+	case HandOverHTTP:
+		if !ValidEndpoint(h.Endpoint) {
+			add("hand_over endpoint %q: use up to 32 lower-case letters, digits, _ and -, such as %s", h.Endpoint, EndpointDefault)
+		}
+		if h.Patience < 0 {
+			add("hand_over patience %s: use 0s for the configured one, or more", h.Patience)
+		}
 	default:
-		add("hand_over port %q: use %s or %s", it.HandOver.Port, HandOverInventory, HandOverRefuse)
+		add("hand_over port %q: use %s, %s or %s", h.Port, HandOverInventory, HandOverHTTP, HandOverRefuse)
 	}
 	return problems
 }

@@ -34,9 +34,31 @@ type quantityJSON struct {
 	Max int64 `json:"max"`
 }
 
+// The members of one port are left out for the others: the versions of before they
+// existed keep their fingerprints.
 type handOverJSON struct {
-	Port   string `json:"port"`
-	Reason string `json:"reason,omitempty"`
+	Port     string `json:"port"`
+	Reason   string `json:"reason,omitempty"`
+	Endpoint string `json:"endpoint,omitempty"`
+	Patience string `json:"patience,omitempty"` // as time.Duration writes it
+}
+
+func storedHandOver(h HandOver) handOverJSON {
+	stored := handOverJSON{Port: h.Port, Reason: h.Reason, Endpoint: h.Endpoint}
+	if h.Patience != 0 {
+		stored.Patience = h.Patience.String()
+	}
+	return stored
+}
+
+func (h handOverJSON) handOver() (HandOver, error) {
+	out := HandOver{Port: h.Port, Reason: h.Reason, Endpoint: h.Endpoint}
+	if h.Patience == "" {
+		return out, nil
+	}
+	var err error
+	out.Patience, err = time.ParseDuration(h.Patience)
+	return out, err
 }
 
 // CatalogJSON returns the stored form of a catalogue. It is canonical: equal
@@ -56,7 +78,7 @@ func CatalogJSON(c Catalog) ([]byte, error) {
 			PlayerLimit:   it.PlayerLimit,
 			AvailableFrom: it.AvailableFrom.UTC(), AvailableUntil: it.AvailableUntil.UTC(),
 			Paused:   it.Paused,
-			HandOver: handOverJSON(it.HandOver),
+			HandOver: storedHandOver(it.HandOver),
 		}
 	}
 	raw, err := json.Marshal(stored)
@@ -83,13 +105,17 @@ func CatalogFromJSON(raw []byte) (Catalog, error) {
 	}
 	c := Catalog{Items: make(map[string]Item, len(stored.Items))}
 	for id, it := range stored.Items {
+		handOver, err := it.HandOver.handOver()
+		if err != nil {
+			return Catalog{}, fmt.Errorf("decode catalogue: item %q: %w", id, err)
+		}
 		c.Items[id] = Item{
 			ID: id, Name: it.Name, Price: it.Price,
 			QuantityMin: it.Quantity.Min, QuantityMax: it.Quantity.Max,
 			PlayerLimit:   it.PlayerLimit,
 			AvailableFrom: it.AvailableFrom.UTC(), AvailableUntil: it.AvailableUntil.UTC(),
 			Paused:   it.Paused,
-			HandOver: HandOver(it.HandOver),
+			HandOver: handOver,
 		}
 	}
 	return c, nil

@@ -15,6 +15,9 @@ func TestACatalogueSurvivesItsStoredForm(t *testing.T) {
 	it.HandOver = economy.HandOver{Port: economy.HandOverRefuse, Reason: "<shown> & kept"}
 	it.PlayerLimit = 3
 	before.Items["plain"] = it
+	it = before.Items["pairs"]
+	it.HandOver = economy.HandOver{Port: economy.HandOverHTTP, Endpoint: "guild", Patience: 90 * time.Second}
+	before.Items["pairs"] = it
 	raw, err := economy.CatalogJSON(before)
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,10 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 		"e": {ID: "e", Price: economy.Amounts{"GEM": economy.BalanceMax}, QuantityMin: 1, QuantityMax: 2,
 			HandOver: economy.HandOver{Port: economy.HandOverInventory}},
 		"f": {ID: "f", Price: economy.Amounts{"GEM": -5}, QuantityMin: 1, QuantityMax: 2, HandOver: economy.HandOver{Port: economy.HandOverInventory}},
+		"g": {ID: "g", Price: economy.Amounts{"GEM": 1}, QuantityMin: 1, QuantityMax: 1,
+			HandOver: economy.HandOver{Port: economy.HandOverHTTP, Endpoint: "Game Server", Patience: -time.Second}},
+		"h": {ID: "h", Price: economy.Amounts{"GEM": 1}, QuantityMin: 1, QuantityMax: 1,
+			HandOver: economy.HandOver{Port: economy.HandOverInventory, Endpoint: "game"}},
 	}}
 	want := []string{
 		`item "b": price of -5 GEM: use 1 to 2000000000`,
@@ -92,11 +96,14 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 		`item "b": quantity from 0 to 3: use a range of 1 or more`,
 		`item "b": player_limit -1: use 0 for none, or 1 or more`,
 		`item "b": available_until must be later than available_from`,
-		`item "b": hand_over port "post": use inventory or refuse`,
+		`item "b": hand_over port "post": use inventory, http or refuse`,
 		`item "c": calls itself "d": use one id`,
 		`item "c": price is missing: name at least one currency, such as GEM: 50`,
 		`item "e": price times the largest quantity 2 exceeds 2000000000, the most a balance can hold: lower either`,
 		`item "f": price of -5 GEM: use 1 to 2000000000`,
+		`item "g": hand_over endpoint "Game Server": use up to 32 lower-case letters, digits, _ and -, such as game`,
+		`item "g": hand_over patience -1s: use 0s for the configured one, or more`,
+		`item "h": hand_over names an endpoint or a patience: they are for port http`,
 	}
 	err := c.Validate()
 	if err == nil || err.Error() != strings.Join(want, "\n") {

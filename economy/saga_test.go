@@ -193,6 +193,8 @@ func TestTheBooksBalanceOnEveryRoad(t *testing.T) {
 	decline := func(s economy.Spend) economy.Change {
 		return economy.Settle(s, economy.Outcome{Kind: economy.Insufficient}, now)
 	}
+	takeBack := func(s economy.Spend) economy.Change { return economy.TakenBack(s, now) }
+	keep := func(s economy.Spend) economy.Change { return economy.Kept(s, now) }
 	type step = func(economy.Spend) economy.Change
 	for _, c := range []struct {
 		name                   string
@@ -204,6 +206,8 @@ func TestTheBooksBalanceOnEveryRoad(t *testing.T) {
 		{"fulfilled", []step{charge, handOver}, -20, 0, 20},
 		{"refunding", []step{charge, economy.HandOverRefusedFor}, -20, 20, 0},
 		{"refunded", []step{charge, economy.HandOverRefusedFor, refund}, 0, 0, 0},
+		{"taken back and refunded", []step{charge, economy.HandOverRefusedFor, takeBack, keep, refund}, 0, 0, 0},
+		{"kept after all", []step{charge, economy.HandOverRefusedFor, keep, takeBack, refund}, -20, 0, 20},
 		{"everything twice", []step{charge, charge, economy.HandOverRefusedFor, economy.HandOverRefusedFor, handOver, refund, refund}, 0, 0, 0},
 	} {
 		s, books := spendIn(economy.Requested), make(map[economy.Account]economy.Amount)

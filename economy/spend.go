@@ -56,6 +56,7 @@ var Transitions = map[Kind][]Transition{
 		{Charged, Fulfilled},
 		{Charged, Refunding},
 		{Fulfilled, Refunding}, // only by an operator; no command does it yet
+		{Refunding, Fulfilled}, // the game had granted the item and does not take it back
 		{Refunding, Refunded},
 	},
 	KindGrant: {
@@ -96,7 +97,7 @@ type Spend struct {
 	Quantity       int64   // of a grant: 1
 	Cost           Amounts // from the catalogue, never from the client. Of a grant: what is given
 	CatalogVersion int64   // the version that named the price and says how to hand over. Of a grant: 0
-	Note           string  `json:",omitzero"` // of a grant: why, in the words of the game's server
+	Note           string  `json:",omitzero"` // of a grant: why, in the words of the game's server. Of a spend: why its hand-over ended as it did, for operators
 	State          State
 	Reason         Reason // empty unless declined, refunding or refunded
 
@@ -104,6 +105,7 @@ type Spend struct {
 	Held          bool      // an operator reviews it: no call is begun for it; one under way is still settled
 	UnknownSince  time.Time // the outcome of its charge or refund is unknown since then; zero: it is not
 	NeedsOperator string    // why only a person can settle it; empty: nobody is needed
+	RevokedAt     time.Time `json:",omitzero"` // its item's endpoint, or an operator, said then that the player does not have the item and never will; zero: nobody did
 
 	AdjustmentID string // the adjustment that charges it; empty until bound
 

@@ -17,7 +17,7 @@ func TestEveryPairOfStatesIsAllowedOrForbidden(t *testing.T) {
 			economy.Charged:   {economy.Fulfilled, economy.Refunding},
 			economy.Fulfilled: {economy.Refunding},
 			economy.Declined:  {},
-			economy.Refunding: {economy.Refunded},
+			economy.Refunding: {economy.Refunded, economy.Fulfilled},
 			economy.Refunded:  {},
 		},
 		economy.KindGrant: {economy.Requested: {economy.Fulfilled, economy.Declined}},

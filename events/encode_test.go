@@ -19,14 +19,15 @@ func TestEncodeIsTheSameAsEncodingJSON(t *testing.T) {
 		Lane        events.Lane     `json:"lane"`
 		Subject     string          `json:"subject"`
 		Time        time.Time       `json:"time"`
+		Traceparent string          `json:"traceparent,omitempty"`
 		Data        json.RawMessage `json:"data"`
 	}
 	for _, text := range []string{"plain", `"quoted"`, `back\slash`, "new\nline", "\x00\x1f\x7f", "<a&b>", "雪 ä \u2028", "\xff bad", ""} {
 		event := events.Event{
 			ID: text, Type: events.Type(text), Lane: events.Lane(text), AppUserID: text,
-			Time: time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("x", 3600)), Data: json.RawMessage(`{"a":[1,null]}`),
+			Time: time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("x", 3600)), Data: json.RawMessage(`{"a":[1,null]}`), Traceparent: text,
 		}
-		want, err := json.Marshal(envelope{"1.0", text, "/sluice", event.Type, event.Lane, text, event.Time.UTC(), event.Data})
+		want, err := json.Marshal(envelope{"1.0", text, "/sluice", event.Type, event.Lane, text, event.Time.UTC(), text, event.Data})
 		if err != nil {
 			t.Fatal(err)
 		}

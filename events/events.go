@@ -55,6 +55,10 @@ type Event struct {
 	AppUserID string // whom it is about; decides the partition
 	Time      time.Time
 	Data      json.RawMessage
+	// Traceparent is the W3C trace context of the step that made it, so that whoever
+	// consumes it continues that trace, however often and by whom it is published;
+	// empty when that step was not traced.
+	Traceparent string
 }
 
 // SpendRequested says that a player has a spend waiting to be charged.
@@ -124,7 +128,8 @@ func SubjectOf(lane Lane, t Type, partition int) string {
 // Filter matches every partition of a type on a lane.
 func Filter(lane Lane, t Type) string { return fmt.Sprintf("sluice.%s.%s.*", lane, t) }
 
-// envelope is the JSON form: CloudEvents 1.0 names, lane as an extension.
+// envelope is the JSON form: CloudEvents 1.0 names, lane as an extension, and that
+// of CloudEvents for distributed tracing.
 type envelope struct {
 	SpecVersion string          `json:"specversion"`
 	ID          string          `json:"id"`
@@ -133,6 +138,7 @@ type envelope struct {
 	Lane        Lane            `json:"lane"`
 	Subject     string          `json:"subject"`
 	Time        time.Time       `json:"time"`
+	Traceparent string          `json:"traceparent"`
 	Data        json.RawMessage `json:"data"`
 }
 
@@ -160,7 +166,12 @@ func (e Event) Encode() ([]byte, error) {
 	out = appendString(out, e.AppUserID)
 	out = append(out, `,"time":"`...)
 	out = e.Time.UTC().AppendFormat(out, time.RFC3339Nano)
-	out = append(out, `","data":`...)
+	out = append(out, '"')
+	if e.Traceparent != "" {
+		out = append(out, `,"traceparent":`...)
+		out = appendString(out, e.Traceparent)
+	}
+	out = append(out, `,"data":`...)
 	out = append(out, e.Data...)
 	return append(out, '}'), nil
 }
@@ -185,9 +196,12 @@ func appendString(out []byte, s string) []byte {
 // Decode reads an event's wire form. Errors wrap ErrMalformed. Unknown members
 // are ignored; an unknown type is not an error here, whoever consumes it decides.
 func Decode(raw []byte) (Event, error) {
-	var env envelope
-	if err := json.Unmarshal(raw, &env); err != nil {
-		return Event{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	env, ours := decodeOurs(raw)
+	if !ours {
+		env = envelope{}
+		if err := json.Unmarshal(raw, &env); err != nil {
+			return Event{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
 	}
 	if env.ID == "" || env.Type == "" || env.Lane == "" || env.Subject == "" {
 		return Event{}, fmt.Errorf("%w: id, type, lane or subject is missing", ErrMalformed)
@@ -197,11 +211,16 @@ func Decode(raw []byte) (Event, error) {
 	if at.Year() < 0 || at.Year() > 9999 {
 		return Event{}, fmt.Errorf("%w: time is out of range", ErrMalformed)
 	}
-	return Event{ID: env.ID, Type: env.Type, Lane: env.Lane, AppUserID: env.Subject, Time: at, Data: env.Data}, nil
+	return Event{
+		ID: env.ID, Type: env.Type, Lane: env.Lane, AppUserID: env.Subject, Time: at, Data: env.Data, Traceparent: env.Traceparent,
+	}, nil
 }
 
 // SpendID returns the spend an event is about. Errors wrap ErrMalformed.
 func (e Event) SpendID() (string, error) {
+	if id, rest, ok := plainAfter(e.Data, `{"spend_id":"`); ok && string(rest) == "}" && id != "" {
+		return id, nil
+	}
 	var data struct {
 		SpendID string `json:"spend_id"`
 	}

@@ -79,6 +79,21 @@ func TestEveryEventKeepsItsWireForm(t *testing.T) {
 	}
 }
 
+// A trace is one member more, and none when there is no trace.
+func TestATracedEventKeepsItsWireForm(t *testing.T) {
+	t.Parallel()
+	e := made[events.SpendRequestedV1]
+	e.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	raw, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "spend.requested.v1.traced", raw)
+	if back, err := events.Decode(raw); err != nil || !reflect.DeepEqual(back, e) {
+		t.Errorf("decoded %+v, %v, want %+v", back, err, e)
+	}
+}
+
 func TestTheNoticeKeepsItsWireForm(t *testing.T) {
 	t.Parallel()
 	notice := events.Notice{Spend: economy.Spend{
@@ -170,7 +185,7 @@ func TestWhatIsNoEventIsMalformed(t *testing.T) {
 
 func TestUnknownMembersAndTypesAreLeftToTheConsumer(t *testing.T) {
 	t.Parallel()
-	e, err := events.Decode([]byte(`{"id":"i","type":"spend.invented.v9","lane":"live","subject":"p","traceparent":"x","data":{"a":1}}`))
+	e, err := events.Decode([]byte(`{"id":"i","type":"spend.invented.v9","lane":"live","subject":"p","dataschema":"x","data":{"a":1}}`))
 	if err != nil || e.Type != "spend.invented.v9" || string(e.Data) != `{"a":1}` {
 		t.Errorf("got %+v, %v", e, err)
 	}

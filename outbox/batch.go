@@ -134,7 +134,7 @@ func (c *Committer) conclude(s *session, batch []*pending, won []int) error {
 			c.handOn(p)
 		}
 		c.config.Metrics.committed(p.effects.Guard.Kind().Name, results[position])
-		p.done <- answer{result: results[position]}
+		p.done <- answer{result: results[position], batch: len(batch)}
 	}
 	return nil
 }
@@ -174,15 +174,20 @@ func judge(s *session, batch []*pending, results []Result) error {
 // handOn gives what was committed to those who act on it. Both are best effort:
 // the sweeper and the waiters' own reads make up for a loss.
 func (c *Committer) handOn(p *pending) {
-	if c.config.Relay != nil {
-		for i, row := range p.owed {
-			if i == 0 || row.delivery.EventID != p.owed[i-1].delivery.EventID { // one message serves every consumer
-				c.config.Relay.Hand(Message{Subject: row.subject, ID: row.delivery.EventID, Payload: row.payload})
-			}
+	for i, row := range p.owed {
+		if i > 0 && row.delivery.EventID == p.owed[i-1].delivery.EventID {
+			continue // one message serves every consumer
+		}
+		c.config.Metrics.reached(stageCommitted, row.accepted)
+		if c.config.Relay != nil {
+			c.config.Relay.Hand(Message{
+				Subject: row.subject, ID: row.delivery.EventID, Payload: row.payload, Traceparent: row.traceparent, Accepted: row.accepted,
+			})
 		}
 	}
-	if c.config.Announcer != nil {
-		for _, notice := range p.effects.Notices {
+	for _, notice := range p.effects.Notices {
+		c.config.Metrics.reached(stage(notice.Spend.State), notice.Spend.AcceptedAt)
+		if c.config.Announcer != nil && notice.Spend.State.Final() {
 			c.config.Announcer.Announce(notice)
 		}
 	}

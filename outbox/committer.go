@@ -101,9 +101,17 @@ func (c *Committer) Commit(ctx context.Context, effects Effects) (Result, error)
 	if effects.ID == "" {
 		effects.ID = NewID()
 	}
+	ctx, effects, span := startCommit(ctx, effects)
+	a := c.commitInTurn(ctx, effects)
+	endCommit(span, a)
+	return a.result, a.err
+}
+
+// commitInTurn queues the effects and waits until they are committed.
+func (c *Committer) commitInTurn(ctx context.Context, effects Effects) answer {
 	owed, err := owedRows(c.config.Subscriptions, effects.Events)
 	if err != nil {
-		return 0, err
+		return answer{err: err}
 	}
 	p := &pending{
 		effects: effects,
@@ -112,13 +120,13 @@ func (c *Committer) Commit(ctx context.Context, effects Effects) (Result, error)
 		done:    make(chan answer, 1),
 	}
 	if err := c.queue.put(p); err != nil {
-		return 0, err
+		return answer{err: err}
 	}
 	select {
 	case a := <-p.done:
-		return a.result, a.err
+		return a
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return answer{err: ctx.Err()}
 	}
 }
 

@@ -20,9 +20,13 @@ type Effects struct {
 	Rows []Row
 	// Events are owed to their consumers from this commit on.
 	Events []events.Event
+	// EventsTraced says that each of the events names the trace it belongs to, if any.
+	// Otherwise all of them continue the trace of the commit.
+	EventsTraced bool
 	// Done are the deliveries that this commit finishes.
 	Done []Delivery
-	// Notices go to waiting requests after the commit, best effort.
+	// Notices tell what the commit made of spends. Those that ended go to waiting
+	// requests, best effort; how long they and the charged ones took is measured.
 	Notices []events.Notice
 	// Touches names what it changes besides the guard's key, in the same form
 	// ("player:p1"). Two Effects that share a key are never in one batch.

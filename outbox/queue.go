@@ -13,6 +13,7 @@ type pending struct {
 type answer struct {
 	result Result
 	err    error
+	batch  int // the effects that were committed together
 }
 
 // queue holds what waits for a commit: later steps of the road apart from new

@@ -1,13 +1,22 @@
 package outbox
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // Message is a committed event ready for the broker.
 type Message struct {
 	Subject string
 	ID      string // for the broker's window of duplicates
 	Payload []byte
-	Header  map[string]string
+	// Traceparent is the trace context of its event; empty: none.
+	Traceparent string
+	// Accepted is when the spend was accepted whose first event it is; zero: it is another.
+	Accepted time.Time
 }
 
 // Publisher publishes without waiting. done is called exactly once, with nil
@@ -26,6 +35,8 @@ const InFlightMaxDefault = 3072
 // read back on the good path. It keeps no promise. What it drops (too many in
 // flight, broker away) stays owed in the outbox until the sweeper publishes it.
 type Relay struct {
+	// Tracer starts the spans of publishes; nil: there are none. Set before use.
+	Tracer    trace.Tracer
 	publisher Publisher
 	max       int64
 	inFlight  atomic.Int64
@@ -48,9 +59,11 @@ func (r *Relay) Hand(m Message) {
 		r.metrics.overflow.Inc()
 		return
 	}
-	r.publisher.Publish(m.Subject, m.ID, m.Payload, m.Header, func(err error) {
+	span := startSend(context.Background(), r.Tracer, m.Subject, m.ID, m.Traceparent)
+	r.publisher.Publish(m.Subject, m.ID, m.Payload, traceHeader(m.Traceparent), func(err error) {
 		r.inFlight.Add(-1)
-		r.metrics.published(err)
+		r.metrics.published(m.Accepted, err)
+		endSend(span, err)
 	})
 }
 

@@ -13,6 +13,9 @@ type owedRow struct {
 	lane     events.Lane
 	subject  string
 	payload  []byte
+	// For whoever publishes it; both stand in the payload, too.
+	traceparent string
+	accepted    time.Time // when its spend was, if this is the spend's first event; else zero
 }
 
 var owedKind = &Kind{
@@ -35,8 +38,13 @@ func owedRows(subscriptions Subscriptions, list []events.Event) ([]owedRow, erro
 		if err != nil {
 			return nil, err
 		}
+		row := owedRow{lane: event.Lane, subject: event.Subject(), payload: payload, traceparent: event.Traceparent}
+		if event.Type == events.SpendRequestedV1 {
+			row.accepted = event.Time
+		}
 		for _, consumer := range consumers {
-			rows = append(rows, owedRow{Delivery{event.ID, consumer}, event.Lane, event.Subject(), payload})
+			row.delivery = Delivery{event.ID, consumer}
+			rows = append(rows, row)
 		}
 	}
 	return rows, nil

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-gems/sluice/events"
 )
@@ -67,6 +69,7 @@ type Sweeper struct {
 	Publisher Publisher
 	Log       *slog.Logger
 	Metrics   *Metrics
+	Tracer    trace.Tracer // starts the spans of publishes; nil: there are none
 }
 
 // Run sweeps until ctx ends. Any number of processes may run it: one at a time
@@ -128,7 +131,7 @@ FROM (
 	ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
 ) owed
 WHERE o.event_id = owed.event_id AND o.consumer = owed.consumer
-RETURNING o.event_id, o.subject, o.payload, o.republished, o.attempts`
+RETURNING o.event_id, o.subject, o.payload, o.republished, o.attempts, coalesce(o.payload->>'traceparent', '') AS traceparent`
 
 type owed struct {
 	EventID     string `db:"event_id"`
@@ -136,6 +139,7 @@ type owed struct {
 	Payload     []byte `db:"payload"`
 	Republished int    `db:"republished"`
 	Attempts    int    `db:"attempts"`
+	Traceparent string `db:"traceparent"`
 }
 
 func (s *Sweeper) sweepQueue(ctx context.Context, queue Queue, older time.Duration) error {
@@ -170,7 +174,10 @@ func (s *Sweeper) publish(ctx context.Context, rows []owed) error {
 		// The guard removes duplicates; the broker's window would swallow the repair.
 		id := row.EventID + "." + strconv.Itoa(row.Republished)
 		header := map[string]string{HeaderAttempts: strconv.Itoa(row.Attempts), HeaderEventID: row.EventID}
+		maps.Copy(header, traceHeader(row.Traceparent))
+		span := startSend(ctx, s.Tracer, row.Subject, id, row.Traceparent)
 		s.Publisher.Publish(row.Subject, id, row.Payload, header, func(err error) {
+			endSend(span, err)
 			mu.Lock()
 			first = cmpErr(first, err)
 			mu.Unlock()

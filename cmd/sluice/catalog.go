@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -17,15 +19,16 @@ import (
 // catalogSource holds the current version of the catalogue. A request sees one
 // version from beginning to end; a reload drops none.
 type catalogSource struct {
-	path     string // empty: the demo catalogue
-	catalogs *books.Catalogs
-	log      *slog.Logger
-	latest   atomic.Pointer[economy.Catalog]
+	path      string // empty: the demo catalogue
+	catalogs  *books.Catalogs
+	endpoints []string // of the game's own servers, as the settings name them
+	log       *slog.Logger
+	latest    atomic.Pointer[economy.Catalog]
 }
 
 // newCatalogSource loads the catalogue and stores it as a version.
-func newCatalogSource(ctx context.Context, catalogs *books.Catalogs, path string, log *slog.Logger) (*catalogSource, error) {
-	source := &catalogSource{path: path, catalogs: catalogs, log: log}
+func newCatalogSource(ctx context.Context, catalogs *books.Catalogs, path string, endpoints []string, log *slog.Logger) (*catalogSource, error) {
+	source := &catalogSource{path: path, catalogs: catalogs, endpoints: endpoints, log: log}
 	if err := source.load(ctx); err != nil {
 		return nil, err
 	}
@@ -46,8 +49,25 @@ func (s *catalogSource) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stored = s.sellable(ctx, stored)
 	s.latest.Store(&stored)
 	return nil
+}
+
+// sellable returns the version with those items paused that nobody could hand over,
+// because their endpoint is not in the settings: their buyers would wait with nothing.
+func (s *catalogSource) sellable(ctx context.Context, catalog economy.Catalog) economy.Catalog {
+	items := maps.Clone(catalog.Items)
+	for id, item := range items {
+		how := item.HandOver
+		if how.Port == economy.HandOverHTTP && !slices.Contains(s.endpoints, how.Endpoint) {
+			item.Paused = true
+			items[id] = item
+			s.log.ErrorContext(ctx, "item is not sold: SLUICE_HANDOVER_URL does not name its endpoint", "item", id, "endpoint", how.Endpoint)
+		}
+	}
+	catalog.Items = items
+	return catalog
 }
 
 // reloadOnHangup loads the catalogue again at every SIGHUP until ctx ends. One

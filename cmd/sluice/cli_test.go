@@ -44,14 +44,20 @@ func TestBadUsageExitsWith2AndFailuresWith1(t *testing.T) {
 		{"token --player p --ttl -1s", exitBadUsage, "--ttl"},
 		{"token --player p --ttl soon", exitBadUsage, "--ttl"},
 		{"spend show", exitBadUsage, "--attention"},
+		{"spend settle x --attempt 1 --reason r", exitBadUsage, "--charged or --not-charged"},
+		{"spend settle x --attempt 1 --reason r --charged --not-charged", exitBadUsage, "--not-charged"},
+		{"spend settle x --charged --reason r", exitBadUsage, "--attempt"},
+		{"spend settle x --charged --attempt 1", exitBadUsage, "--reason"},
 		{"work --only nosuch", exitBadUsage, "adjust, fulfil, compensate"},
 		{"work --only adjust,typo", exitBadUsage, `"typo"`},
 		{"work --only adjust", exitFailed, "database"},
 		{"lag --max-age soon", exitBadUsage, "--max-age"},
 		{"lag --max-pending -1", exitBadUsage, "--max-pending"},
 		{"migrate", exitFailed, ""},
-		{"lag", exitFailed, ""},
-		{"spend show 0198c0de-0000-7000-8000-000000000000", exitFailed, ""},
+		{"lag", exitFailed, "cannot reach PostgreSQL"},
+		{"lag", exitFailed, "cannot reach NATS"},
+		{"spend show 0198c0de-0000-7000-8000-000000000000", exitFailed, "is SLUICE_DATABASE_URL right?"},
+		{"spend settle x --charged --attempt 1 --reason r", exitFailed, "cannot reach PostgreSQL"},
 	} {
 		code, out, log := runs(t, append(nowhere, "SLUICE_REVENUECAT_SECRET_KEY=sk_x", "SLUICE_REVENUECAT_PROJECT_ID=p",
 			"SLUICE_CATALOG=none.yaml"), strings.Fields(test.args)...)
@@ -59,6 +65,25 @@ func TestBadUsageExitsWith2AndFailuresWith1(t *testing.T) {
 		assert.Empty(t, out, "sluice %s", test.args)
 		assert.Contains(t, log, "sluice: ", "sluice %s", test.args)
 		assert.Contains(t, log, test.says, "sluice %s", test.args)
+	}
+}
+
+// TestOperatorsAreToldWhenNothingRuns: beside no `sluice dev`, or one that has ended,
+// the commands that look at a running system say what to start or set.
+func TestOperatorsAreToldWhenNothingRuns(t *testing.T) {
+	t.Parallel()
+	folder := newFolder(t)
+	for _, command := range []string{"lag", "spend show --unknown", "spend settle x --charged --attempt 1 --reason r"} {
+		code, _, log := runs(t, []string{"SLUICE_DATA_DIR=" + folder}, strings.Fields(command)...)
+		assert.Equal(t, exitBadUsage, code, log)
+		assert.Contains(t, log, "no sluice dev has run in "+folder+": start one with `make run`", "sluice %s", command)
+	}
+	ended := devState{DatabaseURL: "postgres:///sluice?host=" + folder + "&user=sluice&sslmode=disable", NATSURL: "nats://" + freeAddr(t)}
+	require.NoError(t, ended.write(folder))
+	for _, command := range []string{"lag", "spend show --unknown", "spend settle x --charged --attempt 1 --reason r"} {
+		code, _, log := runs(t, []string{"SLUICE_DATA_DIR=" + folder}, strings.Fields(command)...)
+		assert.Equal(t, exitFailed, code, log)
+		assert.Regexp(t, "cannot reach PostgreSQL at .*is `make run` \\(sluice dev\\) running\\?", log, "sluice %s", command)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/testenv/contract"
 )
 
 // spendView is the spend object as an app reads it.
@@ -30,6 +31,7 @@ type reply struct {
 	header  http.Header
 	raw     string
 	took    time.Duration
+	last    bool              // it asks the client to close
 	OK      bool              `json:"ok"`
 	Spend   spendView         `json:"spend"`
 	Granted []json.RawMessage `json:"granted"`
@@ -43,8 +45,8 @@ type reply struct {
 
 func (r reply) String() string { return fmt.Sprintf("%d %v %s", r.code, r.header, r.raw) }
 
-// send makes one request. headers are names and values in turn; it may be called
-// by any goroutine.
+// send makes one request, and holds the answer against the description of the API.
+// headers are names and values in turn; it may be called by any goroutine.
 func (s *site) send(method, path, body string, headers ...string) (reply, error) {
 	request, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.apiAddr+path, strings.NewReader(body))
 	if err != nil {
@@ -63,7 +65,8 @@ func (s *site) send(method, path, body string, headers ...string) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	r := reply{code: answer.StatusCode, header: answer.Header, raw: string(raw), took: time.Since(started)}
+	contract.Check(s.t, contract.Exchange{Request: request, Sent: body, Status: answer.StatusCode, Header: answer.Header, Body: raw})
+	r := reply{code: answer.StatusCode, header: answer.Header, raw: string(raw), took: time.Since(started), last: answer.Close}
 	if len(raw) > 0 && strings.Contains(answer.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(raw, &r); err != nil {
 			return reply{}, fmt.Errorf("%s: %w", raw, err)

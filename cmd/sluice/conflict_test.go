@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -36,7 +38,8 @@ func TestReplaysAnswered409AreSettledByTheCommand(t *testing.T) {
 	require.Eventually(t, func() bool {
 		listed := s.unknown(t)
 		for _, bound := range s.bound(t, db) {
-			if bound.State == "requested" && !bound.applied && slices.Contains(listed, bound.ID) && s.settle(t, bound.ID, "--not-charged") {
+			attempt, found := listed[bound.ID]
+			if bound.State == "requested" && !bound.applied && found && s.settle(t, bound.ID, attempt, "--not-charged") {
 				spend := s.spendAt(t, bound.AppUserID, "/spends/"+bound.ID, "declined")
 				return spend.Reason == "cancelled"
 			}
@@ -49,8 +52,8 @@ func TestReplaysAnswered409AreSettledByTheCommand(t *testing.T) {
 	for !atRest(t, db) {
 		require.True(t, time.Now().Before(deadline), "not all can be settled: %v", s.unknown(t))
 		listed := s.awaitOnlyStuck(t, db)
-		for _, id := range listed {
-			if s.settle(t, id, "--charged") {
+		for id, attempt := range listed {
+			if s.settle(t, id, attempt, "--charged") {
 				byHand++
 			}
 		}
@@ -62,7 +65,7 @@ func TestReplaysAnswered409AreSettledByTheCommand(t *testing.T) {
 
 // awaitOnlyStuck waits until every call that is not settled was applied, so that
 // the provider answers 409 for ever, and returns what is listed: exactly their spends.
-func (s *site) awaitOnlyStuck(t *testing.T, db *sqlx.DB) (listed []string) {
+func (s *site) awaitOnlyStuck(t *testing.T, db *sqlx.DB) (listed map[string]int64) {
 	t.Helper()
 	var stuck []string
 	require.Eventually(t, func() bool {
@@ -74,7 +77,7 @@ func (s *site) awaitOnlyStuck(t *testing.T, db *sqlx.DB) (listed []string) {
 			stuck = append(stuck, bound.ID)
 		}
 		slices.Sort(stuck)
-		return slices.Equal(listed, stuck)
+		return slices.Equal(slices.Sorted(maps.Keys(listed)), stuck)
 	}, time.Minute, 5*tick, "listed: %v, stuck: %v", &listed, &stuck)
 	return listed
 }
@@ -107,28 +110,36 @@ func atRest(t *testing.T, db *sqlx.DB) bool {
 	return count(t, db, "SELECT (SELECT count(*) FROM spends WHERE state IN ('requested', 'charged', 'refunding')) + (SELECT count(*) FROM outbox)") == 0
 }
 
-// unknown is what `sluice spend show --unknown` lists.
-func (s *site) unknown(t *testing.T) []string {
+// unknown is what `sluice spend show --unknown` lists: the latest attempt that is
+// over, by the spend's id.
+func (s *site) unknown(t *testing.T) map[string]int64 {
 	t.Helper()
 	code, out, log := runs(t, s.env, "spend", "show", "--unknown", "--json")
 	require.Zero(t, code, log)
-	var list struct{ Spends []struct{ ID string } }
-	require.NoError(t, json.Unmarshal([]byte(out), &list), out)
-	ids := make([]string, len(list.Spends))
-	for i, spend := range list.Spends {
-		ids[i] = spend.ID
+	var list struct {
+		Spends []struct {
+			ID      string
+			Unknown *struct{ Attempt int64 }
+		}
 	}
-	slices.Sort(ids)
-	return ids
+	require.NoError(t, json.Unmarshal([]byte(out), &list), out)
+	attempts := map[string]int64{}
+	for _, spend := range list.Spends {
+		if spend.Unknown != nil { // else it was settled between two reads
+			attempts[spend.ID] = spend.Unknown.Attempt
+		}
+	}
+	return attempts
 }
 
-// settle settles a spend by the operator's word and reports whether that was done:
-// a worker may have it in hand, or the word for another of its call has done it.
-func (s *site) settle(t *testing.T, id, word string) bool {
+// settle settles a spend by the operator's word and reports whether that was done: a
+// worker may have asked again or ask right now, or the word for another spend of the
+// same call has done it.
+func (s *site) settle(t *testing.T, id string, attempt int64, word string) bool {
 	t.Helper()
-	code, _, log := runs(t, s.env, "spend", "settle", id, word, "--reason", "the provider's ledger export")
+	code, _, log := runs(t, s.env, "spend", "settle", id, "--attempt", strconv.FormatInt(attempt, 10), word, "--reason", "the provider's ledger export")
 	if code != 0 {
-		require.Regexp(t, "nothing to settle by hand|right now|meanwhile", log)
+		require.Regexp(t, "nothing to settle by hand|right now|meanwhile|asked again since you looked.*run sluice spend show "+id, log)
 	}
 	return code == 0
 }

@@ -31,13 +31,17 @@ type listed struct {
 // from it.
 var list = []listed{
 	{adjust.Spec, func(p *process, t *adjustments.Teller) consumers.Consumer {
-		return adjust.Consumer{Teller: t, Spends: p.books}
+		return adjust.Consumer{Teller: t, Spends: p.spends}
 	}},
 	{fulfil.Spec, func(p *process, _ *adjustments.Teller) consumers.Consumer {
-		return fulfil.Consumer{Spends: p.books, Catalogs: p.catalogs, Now: clock}
+		return fulfil.Consumer{
+			Spends: p.spends, Catalogs: p.catalogs, Endpoints: p.endpoints, Patience: p.config.HandOver.Patience, Now: clock,
+		}
 	}},
 	{compensate.Spec, func(p *process, t *adjustments.Teller) consumers.Consumer {
-		return compensate.Consumer{Teller: t, Spends: p.books}
+		return compensate.Consumer{
+			Teller: t, Spends: p.spends, Catalogs: p.catalogs, Endpoints: p.endpoints, Committer: p.committer, Now: clock,
+		}
 	}},
 }
 
@@ -84,11 +88,11 @@ func durable(spec consumers.Spec, lane events.Lane) broker.Durable {
 
 // subscriber returns where a spec's messages of a lane come from. concurrency is
 // how many deliveries of a lane this process has in hand at most; 0: as the spec
-// says.
-func subscriber(conn *broker.Conn, concurrency int) func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
+// says. room is how many more a consumer may have, whatever that is.
+func subscriber(conn *broker.Conn, concurrency int, room func(consumers.Spec) int) func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
 	return func(spec consumers.Spec, lane events.Lane) (message.Subscriber, string, error) {
 		d := durable(spec, lane)
-		d.MaxInFlight = cmp.Or(concurrency, d.MaxInFlight)
+		d.MaxInFlight = cmp.Or(concurrency, d.MaxInFlight, consumers.ConcurrencyDefault) + room(spec)
 		sub, err := broker.NewSubscriber(conn, d, broker.SubscriberConfig{})
 		return sub, d.Name(), err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/economy"
 )
 
 // devState is what `sluice dev` made up and where its parts listen. It is kept
@@ -19,6 +21,8 @@ type devState struct {
 	SessionSecret string `json:"session_secret"`
 	RevenueCatKey string `json:"revenuecat_secret_key"`
 	ServerKey     string `json:"server_key"`
+	GameSecret    string `json:"game_secret"`
+	GameURL       string `json:"game_url"`
 	DatabaseURL   string `json:"database_url"`
 	NATSURL       string `json:"nats_url"`
 }
@@ -62,6 +66,11 @@ func (s *devState) fillSecrets() {
 			*secret = rand.Text() + rand.Text()
 		}
 	}
+	if s.GameSecret == "" {
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // never fails
+		s.GameSecret = "whsec_" + base64.StdEncoding.EncodeToString(key)
+	}
 }
 
 // lend gives the settings that are unset what the state knows.
@@ -75,6 +84,15 @@ func (s devState) lend(cfg *config.Config) {
 	if !cfg.NATS.URL.IsSet() && s.NATSURL != "" {
 		cfg.NATS.URL = config.NewURL(s.NATSURL)
 	}
+	if len(cfg.HandOver.URLs) == 0 && s.GameURL != "" {
+		cfg.HandOver.URLs, cfg.HandOver.Secrets = s.game()
+	}
+}
+
+// game returns the settings of the sample game.
+func (s devState) game() ([]config.NamedURL, []config.NamedSecret) {
+	return []config.NamedURL{{Name: economy.EndpointDefault, URL: config.NewURL(s.GameURL)}},
+		[]config.NamedSecret{{Name: economy.EndpointDefault, Secret: config.NewSecret(s.GameSecret)}}
 }
 
 // loadOperatorConfig is loadConfig for commands that look at a running system:
@@ -84,6 +102,9 @@ func loadOperatorConfig(role config.Role) (config.Config, error) {
 	state, stateErr := readDevState(cfg.DataDir)
 	state.lend(&cfg)
 	if err := errors.Join(err, stateErr, cfg.Validate(role)); err != nil {
+		if state == (devState{}) {
+			err = fmt.Errorf("%w\nno sluice dev has run in %s: start one with `make run`, or set what is missing", err, cfg.DataDir)
+		}
 		return config.Config{}, exitError{fmt.Errorf("settings:\n%w", err), exitBadUsage}
 	}
 	return cfg, nil

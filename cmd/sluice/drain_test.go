@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"syscall"
 	"testing"
@@ -67,6 +68,47 @@ func TestDrain(t *testing.T) {
 	db := s.database()
 	awaitRest(t, db, time.Minute)
 	require.Len(t, s.requireExact(t, db, map[string]economy.Amounts{"waiting": {"GEM": 1000}}), n)
+}
+
+// openUnused opens a connection to the API that is never used, as browsers do.
+func (s *site) openUnused(t *testing.T) {
+	t.Helper()
+	unused, err := net.Dial("tcp", s.apiAddr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unused.Close() })
+}
+
+// TestStopTellsLoadBalancersFirst: for the grace /readyz says that it drains while
+// everything is still answered; then the requests that wait are told how their spends
+// stand, and every answer asks its client to close.
+func TestStopTellsLoadBalancersFirst(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, "SLUICE_HTTP_DRAIN_GRACE=2s") // without `work`, spends wait in vain
+	const n = 4
+	answers := f.waitInVain(t, f.database(), "waiting", n)
+	f.openUnused(t)
+	f.serve.signal(syscall.SIGTERM)
+	f.awaitReady(http.StatusServiceUnavailable, `"draining"`)
+	late := f.spend(t, "late", "extra_life", "k", "Prefer", "respond-async")
+	require.Equal(t, http.StatusAccepted, late.code, late)
+	require.True(t, late.last, "the client may send more on this connection")
+	answered := 0
+	for r := range answers {
+		require.Equal(t, http.StatusAccepted, r.code, r)
+		require.Equal(t, "/spends/"+r.Spend.ID, r.header.Get("Location"))
+		require.Equal(t, "requested", r.Spend.State)
+		require.True(t, r.last, "the client may send more on this connection")
+		answered++
+	}
+	require.Equal(t, n, answered, "a request lost its answer")
+	require.Zero(t, f.serve.exitCode(), f.serve.log.tail())
+	for _, line := range []string{
+		`"msg":"stopping: load balancers take us off their lists","grace_ms":2000`,
+		`"msg":"stopping: requests in hand are answered","requests":4`, `"msg":"stopped","role":"serve","duration_ms":`,
+	} {
+		require.True(t, f.serve.log.has(line), line)
+	}
+	require.Equal(t, n+1, count(t, f.database(), "SELECT count(*) FROM spends"))
 }
 
 // TestSecondSignalEndsAtOnce: a drain that takes too long for the operator is cut

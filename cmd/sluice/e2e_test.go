@@ -68,7 +68,7 @@ func launch(t testing.TB, env []string, args ...string) *program {
 	// The race detector would otherwise make every end a second longer.
 	p.cmd.Env = append([]string{runAsSluice + "=1", "GORACE=atexit_sleep_ms=0"}, env...)
 	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "SLUICE_") {
+		if !strings.HasPrefix(pair, "SLUICE_") && !strings.HasPrefix(pair, "OTEL_") {
 			p.cmd.Env = append(p.cmd.Env, pair)
 		}
 	}

@@ -14,13 +14,25 @@ import (
 
 // lagCommand shows how far behind each consumer is.
 type lagCommand struct {
-	MaxAge     *time.Duration `help:"Exit with 3 when something unfinished is older, such as 30s."`
-	MaxPending *int64         `help:"Exit with 3 when a consumer has more unfinished on a lane, in the broker or owed by the outbox."`
+	MaxAge     *time.Duration `help:"Exit with 3 when something unfinished is older than this, such as 30s."`
+	MaxPending *int64         `help:"Exit with 3 when a consumer has more than this unfinished on a lane, in the broker or owed by the outbox."`
 	JSON       bool           `help:"Print JSON." name:"json"`
 }
 
 // lagPatience bounds the whole look.
 const lagPatience = 10 * time.Second
+
+// Help says where the numbers come from and what they mean.
+func (lagCommand) Help() string {
+	return `Reads PostgreSQL and NATS as the settings name them, or those of the sluice dev that runs in
+SLUICE_DATA_DIR.
+
+  MESSAGES     unfinished in the broker
+  OLDEST       age of the oldest of them, or of the oldest due delivery
+  OWED         deliveries the outbox still owes, those in the broker included
+  PARKED       of the owed, waiting for a later attempt
+  REDELIVERED  of the messages, handed out more than once`
+}
 
 // Run prints one line per consumer and lane. What could be read is printed also
 // when something else could not.
@@ -42,6 +54,9 @@ func (c lagCommand) Run(ctx context.Context, io stdio) error {
 	}
 	defer conn.Close()
 	list, err := monitor.Collector{DB: db, Conn: conn}.Lag(ctx)
+	if err != nil {
+		err = errors.Join(brokerError(cfg, conn), databaseError(cfg, err))
+	}
 	if err == nil || len(list) > 0 {
 		err = errors.Join(err, c.print(io, list))
 	}

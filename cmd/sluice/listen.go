@@ -8,44 +8,61 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sluice-gems/sluice/internal/serving"
 	"github.com/sluice-gems/sluice/producers/spendapi"
 )
 
-// drainPatience is how long a server waits for requests in hand when it stops:
-// a request that waits for its outcome is answered at once by the drain.
-const drainPatience = 20 * time.Second
+// drainPatience bounds the wait for requests in hand at a stop, after the grace.
+const drainPatience = serving.PatienceDefault
 
-// listener is what to do around serving; both may be nil.
-type listener struct {
-	ready func() // the address is ours, requests are answered from now on
-	drain func() // no more requests are wanted
+// endpoint is an HTTP server of ours. What is not marked optional is required.
+type endpoint struct {
+	addr    string
+	setting string // what sets addr, such as SLUICE_HTTP_ADDR, for errors
+	handler http.Handler
+	log     *slog.Logger
+
+	grace time.Duration  // optional: how long a stop goes on taking new connections
+	ready func(net.Addr) // optional: requests are answered from now on
+	begin func()         // optional: the stop begins
+	last  func()         // optional: nobody new comes any more
+	quiet bool           // optional: its stop is not worth a line
 }
 
-// listen serves handler on addr until ctx ends, then drains: the requests in
-// hand finish.
-func listen(ctx context.Context, addr string, handler http.Handler, log *slog.Logger, hooks listener) error {
-	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+// listen serves until ctx ends, then drains: the requests in hand are answered.
+func listen(ctx context.Context, e endpoint) error {
+	socket, err := listenOn(ctx, e.addr, e.setting)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		return err
 	}
-	server := spendapi.NewServer(addr, handler, log)
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(socket) }()
-	if hooks.ready != nil {
-		hooks.ready()
+	if e.ready != nil {
+		e.ready(socket.Addr())
 	}
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve %s: %w", addr, err)
-	case <-ctx.Done():
-	}
-	if hooks.drain != nil {
-		hooks.drain()
-	}
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPatience)
-	defer cancel()
-	if err := server.Shutdown(stopCtx); err != nil {
-		return fmt.Errorf("drain %s: %w", addr, err)
+	err = serving.Run(ctx, socket, serving.Config{
+		Server: spendapi.NewServer(e.addr, e.handler, e.log), Grace: e.grace, Patience: drainPatience,
+		Begin: func(left serving.Left) {
+			if e.begin != nil {
+				e.begin()
+			}
+			if e.grace > 0 {
+				e.say(ctx, "stopping: load balancers take us off their lists", left, "grace_ms", e.grace.Milliseconds())
+			}
+		},
+		Close: func(left serving.Left) {
+			if e.last != nil {
+				e.last()
+			}
+			e.say(ctx, "stopping: requests in hand are answered", left)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", e.addr, err)
 	}
 	return nil
+}
+
+func (e endpoint) say(ctx context.Context, what string, left serving.Left, more ...any) {
+	if !e.quiet {
+		e.log.InfoContext(context.WithoutCancel(ctx), what, append(more, "requests", left.Requests, "connections", left.Connections)...) //nolint:sloglint // what is one of two constants
+	}
 }

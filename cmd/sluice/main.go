@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/internal/telemetry"
 )
 
 // The exit codes of every subcommand.
@@ -27,18 +28,22 @@ const (
 
 // commands is the command line: one field, one file.
 type commands struct {
-	Dev       devCommand       `cmd:"" help:"Run everything in one process: database, broker, provider simulator, all roles, demo catalogue."`
-	Serve     serveCommand     `cmd:"" help:"Run the API."`
-	Work      workCommand      `cmd:"" help:"Run the consumers."`
-	Relay     relayCommand     `cmd:"" help:"Run the sweeper, which publishes what the outbox still owes."`
-	Nats      natsCommand      `cmd:"" name:"nats" help:"Run only the embedded NATS server."`
-	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
+	Dev       devCommand       `cmd:"" help:"Run everything in one process, to try it out."`
+	Serve     serveCommand     `cmd:"" help:"Run the HTTP API."`
+	Work      workCommand      `cmd:"" help:"Run the consumers, which charge, hand over and give back."`
+	Relay     relayCommand     `cmd:"" help:"Run the sweeper, which publishes again what got lost or is due."`
+	Nats      natsCommand      `cmd:"" name:"nats" help:"Run only the embedded NATS server, for several processes on one machine."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date, before a release's roles start."`
 	Simulate  simulateCommand  `cmd:"" help:"Run only the RevenueCat simulator."`
 	Token     tokenCommand     `cmd:"" help:"Print a session token for a player."`
 	Lag       lagCommand       `cmd:"" help:"Show how far behind each consumer is."`
 	Spend     spendCommand     `cmd:"" help:"Look at spends."`
-	Consumers consumersCommand `cmd:"" help:"List the consumers and what they are owed."`
+	Handover  handoverCommand  `cmd:"" help:"Look at the game's own servers, which hand items over."`
+	Consumers consumersCommand `cmd:"" help:"List the consumers and the events each takes."`
 	Config    configCommand    `cmd:"" help:"List every setting, with its meaning and default."`
+	Health    healthCommand    `cmd:"" help:"Ask a running process how it is; exits with 1 when it is not well."`
+	Bench     benchCommand     `cmd:"" help:"Measure: load a private site or a running one, and verify the books."`
+	Version   versionCommand   `cmd:"" help:"Print which build this is."`
 }
 
 // gcPercent lets the heap grow to five times what is live before it is collected,
@@ -63,7 +68,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli,
 		kong.Name("sluice"),
 		kong.Description("The hard-currency backend of a game that sells gems through RevenueCat.\n\n"+
-			"Settings come from the environment and a YAML file: see sluice config."),
+			"Begin with sluice dev: it needs no settings. Those of the other roles come from the environment and a YAML file: see sluice config.\n\n"+
+			"A signal (SIGTERM, Ctrl-C) stops a role in order: what is in hand is finished. A second one ends it at once.\n\n"+
+			"Exit codes: 0 done; 1 failed, or ended by a second signal; 2 bad usage or settings; 3 above a threshold (sluice lag)."),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 	)
@@ -109,7 +116,8 @@ type exitError struct {
 func (e exitError) Unwrap() error { return e.error }
 
 // untilSignal returns a context that ends with the first SIGINT or SIGTERM, which
-// asks for a drain; the second signal ends the process at once.
+// asks for a drain; the second signal ends the process at once, with exitFailed. What
+// was in hand then is what a crash leaves: the next start brings it to its end.
 func untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -119,6 +127,7 @@ func untilSignal() (context.Context, context.CancelFunc) {
 		<-signals
 		cancel()
 		<-signals
+		_, _ = fmt.Fprintln(os.Stderr, "sluice: second signal: ended at once; what was in hand is finished after the next start")
 		os.Exit(exitFailed)
 	}()
 	return ctx, func() { signal.Stop(signals); cancel() }
@@ -128,7 +137,7 @@ func untilSignal() (context.Context, context.CancelFunc) {
 // with them at once.
 func loadConfig(role config.Role) (config.Config, error) {
 	cfg, err := config.LoadEnviron(os.Environ(), os.ReadFile)
-	if err := errors.Join(err, cfg.Validate(role)); err != nil {
+	if err := errors.Join(err, cfg.Validate(role), telemetry.Check()); err != nil {
 		return config.Config{}, exitError{fmt.Errorf("settings:\n%w", err), exitBadUsage}
 	}
 	return cfg, nil

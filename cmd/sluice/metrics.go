@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sluice-gems/sluice/internal/revenuecat"
 )
@@ -19,17 +20,16 @@ type providerMetrics struct {
 }
 
 func newProviderMetrics(registry prometheus.Registerer) *providerMetrics {
-	m := &providerMetrics{
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+	factory := promauto.With(registry)
+	return &providerMetrics{
+		calls: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_provider_calls_total", Help: "Calls to RevenueCat by operation, HTTP status (0: no answer) and outcome.",
 		}, []string{"op", "status", "outcome"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		seconds: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "sluice_provider_call_duration_seconds", Help: "Time per call to RevenueCat.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"op"}),
 	}
-	registry.MustRegister(m.calls, m.seconds)
-	return m
 }
 
 func (m *providerMetrics) observe(call revenuecat.Call) {

@@ -13,6 +13,12 @@ import (
 // migrateCommand brings the schema up to date.
 type migrateCommand struct{}
 
+// Help says when it is run.
+func (migrateCommand) Help() string {
+	return `Needs SLUICE_DATABASE_URL. Run it once per release: the roles refuse to start on a schema that
+is not current. Changes go forward only; a second run finds nothing to do.`
+}
+
 // Run applies what is missing. Several at once are safe: one works, the others
 // wait and find nothing to do.
 func (migrateCommand) Run(ctx context.Context, io stdio) error {

@@ -26,7 +26,9 @@ const moreItems = `
 func TestEveryStatusOfPostSpend(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "SLUICE_CATALOG="+writeCatalog(t, demoCatalogText(t)+moreItems)).up()
+	t.Run("every call that is described", everyDescribedCall(s))
 	t.Run("200 fulfilled", fulfilled(s))
+	t.Run("200 handed over by the sample game", handedOverByTheSampleGame(s))
 	t.Run("402 not enough", notEnough(s))
 	t.Run("500 given back", givenBack(s))
 	t.Run("502 refused by the provider", refusedByProvider(s))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -16,25 +17,32 @@ import (
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/broker"
+	"github.com/sluice-gems/sluice/internal/handover"
 	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/postgres"
+	"github.com/sluice-gems/sluice/internal/telemetry"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
 // process is what the roles of one process share.
 type process struct {
-	config   config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	db       *sqlx.DB
-	conn     *broker.Conn
+	config    config.Config
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	db        *sqlx.DB
+	conn      *broker.Conn
+	telemetry *telemetry.Telemetry
 
 	outboxMetrics   *outbox.Metrics
 	providerMetrics *providerMetrics
 	provider        *provider // of roles that call RevenueCat; nil otherwise
 	committer       *outbox.Committer
 	books           *books.Books
+	reads           *sqlx.DB        // of consumers, by key; nil otherwise
+	spends          *books.Gathered // read by them
 	catalogs        *books.Catalogs
+	returned        map[string]chan struct{} // of an endpoint: it answers again
+	endpoints       *handover.Endpoints      // of the game's own servers, of roles that run consumers; nil otherwise
 	monitor         monitor.Collector
 }
 
@@ -42,6 +50,8 @@ const (
 	// poolSize is a process's connections to PostgreSQL: two committers, the
 	// sweeper's lock, and reads of requests and consumers.
 	poolSize = 24
+	// readsMax is the connections of the reads of consumers: two gather spends, two turns.
+	readsMax = 4
 	// statementTimeout bounds every statement on the server's side. The longest is
 	// the sweeper's, of 500 rows by index.
 	statementTimeout = "15s"
@@ -53,10 +63,14 @@ const (
 // newLog returns the process's logger.
 func newLog(cfg config.Log, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.Level}
+	var handler slog.Handler = slog.NewJSONHandler(w, options)
 	if cfg.Format == config.LogText {
-		return slog.New(slog.NewTextHandler(w, options))
+		handler = slog.NewTextHandler(w, options)
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	if telemetry.On() {
+		handler = telemetry.LogHandler(handler)
+	}
+	return slog.New(handler)
 }
 
 // startCalling is startProcess for the roles that call RevenueCat.
@@ -76,7 +90,7 @@ func startCalling(ctx context.Context, name string, cfg config.Config, log *slog
 // current and the stream exists, and starts the committer.
 func startProcess(ctx context.Context, name string, cfg config.Config, log *slog.Logger) (*process, error) {
 	p := &process{config: cfg, log: log, registry: prometheus.NewRegistry()}
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.registry.MustRegister(runtimeMetrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	p.db, err = postgres.Open(ctx, postgres.Config{
 		URL: cfg.Database.URL.Reveal(), MaxConns: poolSize, Log: log, Session: map[string]string{"statement_timeout": statementTimeout},
@@ -87,7 +101,9 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	if err := p.requireSchema(ctx); err != nil {
 		return nil, errors.Join(err, p.db.Close())
 	}
-	if p.conn, err = broker.Connect(ctx, broker.Config{URL: cfg.NATS.URL.Reveal(), Name: "sluice-" + name, Log: log}); err != nil {
+	if p.conn, err = broker.Connect(ctx, broker.Config{
+		URL: cfg.NATS.URL.Reveal(), Name: "sluice-" + name, Log: log, Replicas: cfg.NATS.Replicas,
+	}); err != nil {
 		return nil, errors.Join(err, p.db.Close())
 	}
 	reconcileCtx, cancel := context.WithTimeout(ctx, reconcilePatience)
@@ -95,15 +111,34 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	if err := p.conn.Reconcile(reconcileCtx, durables(specs)); err != nil {
 		log.WarnContext(ctx, "broker is not ready; what is accepted waits in the outbox", "error", err)
 	}
+	if p.telemetry, err = telemetry.Start(ctx, "sluice-"+name, log); err != nil {
+		p.conn.Close()
+		return nil, errors.Join(err, p.db.Close())
+	}
 	p.outboxMetrics, p.providerMetrics = outbox.NewMetrics(p.registry), newProviderMetrics(p.registry)
+	relay := outbox.NewRelay(p.conn, 0, p.outboxMetrics)
+	relay.Tracer = p.telemetry.Tracer
 	p.committer = outbox.NewCommitter(outbox.CommitterConfig{
 		DB: p.db, Subscriptions: consumers.Subscriptions(specs), Log: log, Metrics: p.outboxMetrics,
-		Relay: outbox.NewRelay(p.conn, 0, p.outboxMetrics), Announcer: p.conn,
+		Relay: relay, Announcer: p.conn,
 	})
 	p.books, p.catalogs = books.New(p.db), books.NewCatalogs(p.db)
 	p.monitor = monitor.Collector{DB: p.db, Conn: p.conn}
 	p.registry.MustRegister(p.monitor)
 	return p, nil
+}
+
+// startReads opens what consumers read by: few connections, since what many want is
+// read together.
+func (p *process) startReads(ctx context.Context) error {
+	session := maps.Clone(postgres.ByKey)
+	session["statement_timeout"] = statementTimeout
+	var err error
+	if p.reads, err = postgres.Open(ctx, postgres.Config{URL: p.config.Database.URL.Reveal(), MaxConns: readsMax, Log: p.log, Session: session}); err != nil {
+		return err
+	}
+	p.spends = books.NewGathered(p.reads)
+	return nil
 }
 
 // requireSchema refuses to start on a schema that this binary does not know.
@@ -125,9 +160,13 @@ func (p *process) close() {
 	}
 	p.committer.Close()
 	p.conn.Close()
+	if p.reads != nil {
+		_ = p.reads.Close()
+	}
 	if err := p.db.Close(); err != nil {
 		p.log.Warn("close database", "error", err)
 	}
+	p.telemetry.Stop()
 }
 
 // clock tells the time in what PostgreSQL keeps, microseconds, so that a moment

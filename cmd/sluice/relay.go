@@ -17,28 +17,41 @@ const trimInterval = 10 * time.Second
 // relayCommand runs the sweeper.
 type relayCommand struct{}
 
+// Help says what the role needs and how many run.
+func (relayCommand) Help() string {
+	return `Needs PostgreSQL (after sluice migrate) and NATS. Run at least one: without it nothing that
+a crash or the broker lost comes again, and nothing parked falls due. Of several one works
+and the others stand by. SLUICE_METRICS_ADDR gives it /livez, /readyz and /metrics.`
+}
+
 // Run sweeps until a signal comes.
 func (relayCommand) Run(ctx context.Context, io stdio) error {
 	cfg, err := loadConfig(config.RoleRelay)
 	if err != nil {
 		return err
 	}
-	p, err := startProcess(ctx, "relay", cfg, newLog(cfg.Log, io.Err))
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	return p.watched(ctx, p.relay)
+	log := newLog(cfg.Log, io.Err)
+	return runRole(ctx, log, "relay", func(ctx context.Context) error {
+		p, err := startProcess(ctx, "relay", cfg, log)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		return p.watched(ctx, p.relay)
+	})
 }
 
 // relay runs the sweeper, and keeps the stream as small as what is unfinished.
 func (p *process) relay(ctx context.Context) error {
 	sweeper := &outbox.Sweeper{
 		DB: p.db, Queues: consumers.Queues(specs), Backlog: p.conn, Publisher: p.conn, Log: p.log, Metrics: p.outboxMetrics,
+		Tracer: p.telemetry.Tracer,
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return sweeper.Run(ctx) })
-	group.Go(func() error { return p.trim(ctx) })
+	stopped := onStop(ctx, func() { p.log.InfoContext(ctx, "stopping: the sweep under way ends") })
+	defer stopped()
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return sweeper.Run(running) })
+	group.Go(func() error { return p.trim(running) })
 	return group.Wait()
 }
 

@@ -3,16 +3,30 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/monitor"
+	"github.com/sluice-gems/sluice/internal/openapi"
 	"github.com/sluice-gems/sluice/producers/spendapi"
 )
 
 // serveCommand runs the API.
 type serveCommand struct{}
+
+// Help says what the role needs and how it ends.
+func (serveCommand) Help() string {
+	return `Needs PostgreSQL (after sluice migrate), NATS, RevenueCat's key, a session secret or JWKS,
+and a catalogue; what is missing is said at once. Without NATS or RevenueCat it still
+accepts spends, which then wait.
+
+Any number may run behind a load balancer that looks at /readyz. A signal stops it in
+order: /readyz answers 503 at once, new connections are taken for SLUICE_HTTP_DRAIN_GRACE
+more, then requests in hand are answered; one that waits for an outcome is told 202.
+SIGHUP reloads the catalogue.`
+}
 
 // Run serves until a signal asks for a drain.
 func (serveCommand) Run(ctx context.Context, io stdio) error {
@@ -20,18 +34,21 @@ func (serveCommand) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	p, err := startCalling(ctx, "serve", cfg, newLog(cfg.Log, io.Err))
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	return p.serve(ctx, func() {})
+	log := newLog(cfg.Log, io.Err)
+	return runRole(ctx, log, "serve", func(ctx context.Context) error {
+		p, err := startCalling(ctx, "serve", cfg, log)
+		if err != nil {
+			return err
+		}
+		defer p.close()
+		return p.serve(ctx, func(addr net.Addr) { log.InfoContext(ctx, "serving", "addr", addr.String()) })
+	})
 }
 
 // serve answers requests until ctx ends and those in hand are answered. ready is
-// called once the API is about to listen.
-func (p *process) serve(ctx context.Context, ready func()) error {
-	catalog, err := newCatalogSource(ctx, p.catalogs, p.config.Catalog, p.log)
+// called once the API listens.
+func (p *process) serve(ctx context.Context, ready func(net.Addr)) error {
+	catalog, err := newCatalogSource(ctx, p.catalogs, p.config.Catalog, endpointNames(p.config.HandOver), p.log)
 	if err != nil {
 		return err
 	}
@@ -47,7 +64,7 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 		Committer: p.committer, Books: p.books, Provider: p.provider, ETA: p.provider.eta.expect, Sessions: sessions, Catalog: catalog.current,
 		ServerKeys: serverKeys(p.config.Keys), AdminKeys: adminKeys(p.config.Keys),
 		PlayerRate: p.config.PlayerRate, PlayerOpenMax: int64(p.config.PlayerOpenMax), GrantMax: economy.Amount(p.config.GrantMax),
-		Now: clock, Log: p.log, Metrics: p.registry,
+		Now: clock, Log: p.log, Metrics: p.registry, Tracer: p.telemetry.Tracer,
 	})
 	if err != nil {
 		return err
@@ -64,9 +81,12 @@ func (p *process) serve(ctx context.Context, ready func()) error {
 	mux.HandleFunc("GET /livez", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	mux.Handle("GET /metrics", p.metrics())
-	return listen(ctx, p.config.HTTP.Addr, api.Wrap(mux), p.log, listener{
-		ready: ready,
-		drain: func() { health.Drain(); api.Drain() },
+	openapi.Routes(mux)
+	return listen(ctx, endpoint{
+		addr: p.config.HTTP.Addr, setting: "SLUICE_HTTP_ADDR", handler: api.Wrap(mux), log: p.log,
+		grace: p.config.HTTP.DrainGrace, ready: ready,
+		begin: func() { health.Drain(); api.Leave() },
+		last:  api.Drain,
 	})
 }
 

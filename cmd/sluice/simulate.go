@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/revenuecat/simulator"
@@ -12,10 +14,18 @@ import (
 type simulateCommand struct {
 	Addr       string `help:"Address to listen on." default:"127.0.0.1:8081"`
 	Project    string `help:"Project id it answers to." default:"proj_sim"`
-	Key        string `help:"Secret key it accepts; empty accepts every Bearer key." env:"SLUICE_REVENUECAT_SECRET_KEY"`
+	Key        string `help:"Secret key it accepts; default: SLUICE_REVENUECAT_SECRET_KEY, and every Bearer key when that is unset."`
 	Journal    string `help:"File that keeps balances and transactions over a restart; empty keeps them in memory." type:"path"`
 	Rate       int    `help:"Calls a minute of each limited domain, as RevenueCat's 480; 0 is no limit." default:"0"`
-	AutoCreate bool   `help:"Let a customer nobody created hold nothing, instead of answering 404."`
+	AutoCreate bool   `help:"Answer for a customer that was never created as for one with no balance, instead of 404."`
+	Controls   bool   `help:"Answer /control to other machines, too; for a network of your own, as in docker-compose.yml." name:"open-controls"`
+}
+
+// Help says how it is used.
+func (simulateCommand) Help() string {
+	return `Speaks the part of RevenueCat's API v2 that Sluice uses, with faults to switch on: GET /control
+lists them. Point the other roles at it with SLUICE_REVENUECAT_URL=http://127.0.0.1:8081/v2 and
+SLUICE_REVENUECAT_PROJECT_ID=proj_sim.`
 }
 
 // Run serves until a signal comes.
@@ -26,14 +36,16 @@ func (c simulateCommand) Run(ctx context.Context, io stdio) error {
 	}
 	log := newLog(cfg.Log, io.Err)
 	sim, err := simulator.New(simulator.Config{
-		ProjectID: c.Project, SecretKey: c.Key, Log: log, RatePerMinute: c.Rate, AutoCreate: c.AutoCreate, JournalPath: c.Journal,
+		ProjectID: c.Project, SecretKey: cmp.Or(c.Key, cfg.RevenueCat.SecretKey.Reveal()), Log: log,
+		RatePerMinute: c.Rate, AutoCreate: c.AutoCreate, JournalPath: c.Journal, OpenControls: c.Controls,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = sim.Close() }()
-	if _, err := fmt.Fprintf(io.Out, "RevenueCat simulator: http://%s/v2 (project %s), controls: http://%s/control\n", c.Addr, c.Project, c.Addr); err != nil {
-		return err
-	}
-	return listen(ctx, c.Addr, sim, log, listener{})
+	return runRole(ctx, log, "simulate", func(ctx context.Context) error {
+		return listen(ctx, endpoint{addr: c.Addr, setting: "--addr", handler: sim, log: log, ready: func(addr net.Addr) {
+			_, _ = fmt.Fprintf(io.Out, "RevenueCat simulator: http://%s/v2 (project %s), controls: http://%s/control\n", addr, c.Project, addr)
+		}})
+	})
 }

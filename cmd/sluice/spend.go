@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -38,11 +36,15 @@ func (c spendShowCommand) Run(ctx context.Context, io stdio) error {
 	if listing := c.Attention || c.Unknown; (c.ID == "") != listing {
 		return exitError{errors.New("name a spend's id, or use --unknown or --attention for a list"), exitBadUsage}
 	}
-	_, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleMigrate)
+	cfg, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleMigrate)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
+	return databaseError(cfg, c.show(ctx, io, db))
+}
+
+func (c spendShowCommand) show(ctx context.Context, io stdio, db *sqlx.DB) error {
 	if c.ID == "" {
 		read := books.New(db).Attention
 		if c.Unknown {
@@ -99,12 +101,14 @@ func spendJSON(s economy.Spend) map[string]any {
 		"id": s.ID, "app_user_id": s.AppUserID, "state": s.State, "item": s.Item, "quantity": s.Quantity, "cost": s.Cost,
 		"catalog_version": s.CatalogVersion, "accepted_at": s.AcceptedAt.UTC(),
 	}
-	for name, value := range map[string]string{"reason": string(s.Reason), "needs_operator": s.NeedsOperator, "adjustment_id": s.AdjustmentID} {
+	for name, value := range map[string]string{"reason": string(s.Reason), "needs_operator": s.NeedsOperator, "adjustment_id": s.AdjustmentID, "note": s.Note} {
 		if value != "" {
 			out[name] = value
 		}
 	}
-	for name, at := range map[string]time.Time{"charged_at": s.ChargedAt, "finished_at": s.FinishedAt, "unknown_since": s.UnknownSince} {
+	for name, at := range map[string]time.Time{
+		"charged_at": s.ChargedAt, "finished_at": s.FinishedAt, "unknown_since": s.UnknownSince, "revoked_at": s.RevokedAt,
+	} {
 		if !at.IsZero() {
 			out[name] = at.UTC()
 		}
@@ -119,94 +123,4 @@ func spendJSON(s economy.Spend) map[string]any {
 		}
 	}
 	return out
-}
-
-func storyJSON(story books.Story, refusal string) map[string]any {
-	out := map[string]any{
-		"spend": spendJSON(story.Spend), "adjustments": story.Adjustments, "ledger": story.Entries,
-		"owed": story.Owed, "dead_letters": story.DeadLetters,
-	}
-	if refusal != "" {
-		out["hand_over_refused"] = refusal
-	}
-	return out
-}
-
-func printStory(io stdio, story books.Story, refusal string) error {
-	s := story.Spend
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	type moment struct {
-		at   time.Time
-		what string
-	}
-	var moments []moment
-	line := func(at time.Time, format string, args ...any) {
-		moments = append(moments, moment{at, fmt.Sprintf(format, args...)})
-	}
-	_, _ = fmt.Fprintf(w, "%s %s\t%s %s\nplayer\t%s\n", s.Kind, s.ID, s.State, s.Reason, s.AppUserID)
-	if s.Kind == economy.KindGrant {
-		_, _ = fmt.Fprintf(w, "gives\t%s: %s\n", s.Cost, s.Note)
-	} else {
-		_, _ = fmt.Fprintf(w, "item\t%d x %s for %s (catalogue version %d)\n", s.Quantity, s.Item, s.Cost, s.CatalogVersion)
-	}
-	if s.NeedsOperator != "" {
-		_, _ = fmt.Fprintf(w, "needs operator\t%s\n", s.NeedsOperator)
-	}
-	if refusal != "" {
-		_, _ = fmt.Fprintf(w, "hand-over refused\t%s\n", refusal)
-	}
-	_, _ = fmt.Fprintln(w)
-	line(s.AcceptedAt, "accepted")
-	for _, a := range story.Adjustments {
-		line(a.OpenedAt, "%s bound: %s under key %s", a.Purpose, a.Deltas, a.IdempotencyKey)
-		if a.UnknownSince != nil {
-			line(*a.UnknownSince, "%s went unanswered, outcome unknown since", a.Purpose)
-		}
-		if a.SettledAt != nil {
-			line(*a.SettledAt, "%s %s after %d attempts %s", a.Purpose, a.State, a.Attempts, a.LastError)
-		} else {
-			line(time.Now(), "%s still open after %d attempts: %s", a.Purpose, a.Attempts, a.LastError)
-		}
-	}
-	for _, e := range story.Entries {
-		line(e.EnteredAt, "ledger: %s %d %s from %s to %s", e.Kind, e.Amount, e.Currency, e.Debit, e.Credit)
-	}
-	for _, d := range story.Owed {
-		line(d.At, "owed to %s: %s, %d attempts before %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
-	}
-	for _, d := range story.DeadLetters {
-		line(d.At, "DEAD LETTER of %s: %s after %d attempts: %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
-	}
-	if s.State.Final() {
-		line(s.FinishedAt, "%s", s.State)
-	}
-	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
-	for _, m := range moments {
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", m.at.UTC().Format("2006-01-02T15:04:05.000Z"), m.what)
-	}
-	return w.Flush()
-}
-
-func printAttention(io stdio, list []economy.Spend, asJSON bool) error {
-	if asJSON {
-		spends := make([]map[string]any, len(list))
-		for i, spend := range list {
-			spends[i] = spendJSON(spend)
-		}
-		return printJSON(io, map[string]any{"spends": spends})
-	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "SPEND\tSTATE\tCOST\tACCEPTED\tWHY")
-	for _, s := range list {
-		why := s.NeedsOperator
-		switch {
-		case why != "":
-		case s.Held:
-			why = "held by an operator"
-		default:
-			why = "outcome unknown since " + s.UnknownSince.UTC().Format(time.RFC3339)
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, s.Cost, s.AcceptedAt.UTC().Format(time.RFC3339), why)
-	}
-	return w.Flush()
 }

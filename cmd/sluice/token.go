@@ -16,6 +16,12 @@ type tokenCommand struct {
 	TTL    time.Duration `help:"How long it is valid." default:"1h" name:"ttl"`
 }
 
+// Help says who signs the token.
+func (tokenCommand) Help() string {
+	return `Signed with SLUICE_SESSION_SECRET, or with the secret that sluice dev made up in
+SLUICE_DATA_DIR. For trying out and for support: in production your login issues tokens.`
+}
+
 // Run prints only the token.
 func (c tokenCommand) Run(_ context.Context, io stdio) error {
 	cfg, err := loadOperatorConfig(config.RoleSimulate)

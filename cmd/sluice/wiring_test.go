@@ -72,7 +72,7 @@ func TestAnEmptyProviderURLIsUnset(t *testing.T) {
 	s := &devStack{config: cfg, log: slog.New(slog.DiscardHandler)}
 	s.state.fillSecrets()
 	defer s.stop()
-	require.NoError(t, s.startProvider(devCommand{SimulatorAddr: "127.0.0.1:1"}))
+	require.NoError(t, s.startProvider(t.Context(), devCommand{SimulatorAddr: "127.0.0.1:0"}))
 	require.NotNil(t, s.sim)
 }
 

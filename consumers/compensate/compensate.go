@@ -1,6 +1,10 @@
 // Package compensate gives the cost of a spend back whose item was refused.
 //
-//	spend.refunding.v1 → refunded
+//	spend.refunding.v1 → refunded | fulfilled
+//
+// An item of the game's own server is revoked there first: the cost is credited only
+// once the player certainly does not have it and never will. A game that had granted
+// it and does not take it back ends the spend as fulfilled.
 //
 // The credit has a key of its own, stored before the first call: however often
 // it is retried, the player is refunded once. A refund that the provider refuses
@@ -9,6 +13,8 @@ package compensate
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/economy"
@@ -22,10 +28,19 @@ type Teller interface {
 	Refund(ctx context.Context, spend economy.Spend) error
 }
 
+// Catalogs reads a stored version of the catalogue; books.Catalogs does.
+type Catalogs interface {
+	Catalog(ctx context.Context, version int64) (economy.Catalog, error)
+}
+
 // Consumer is the consumer compensate.
 type Consumer struct {
-	Teller Teller
-	Spends consumers.Spends
+	Teller    Teller
+	Spends    consumers.Spends
+	Catalogs  Catalogs
+	Endpoints Endpoints           // of the game's own servers
+	Committer consumers.Committer // keeps that an item was taken back, before the credit
+	Now       func() time.Time
 }
 
 // Spec is what compensate is to the rest of the system.
@@ -38,9 +53,9 @@ var Spec = consumers.Spec{
 // Spec implements consumers.Consumer.
 func (Consumer) Spec() consumers.Spec { return Spec }
 
-// Consume refunds the spend. Items of our own inventory need no check and no
-// revoke first: they are granted only by the commit that fulfils, and this spend
-// left charged for refunding instead.
+// Consume refunds the spend. Items of our own inventory need no revoke first: they
+// are granted only by the commit that fulfils, and this spend left charged for
+// refunding instead.
 func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
 	spend, err := consumers.LoadSpend(ctx, c.Spends, event)
 	if err != nil {
@@ -48,6 +63,17 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 	}
 	if spend.State != economy.Refunding || spend.NeedsOperator != "" {
 		return outbox.Effects{Guard: outbox.Finish{EventID: event.ID, Consumer: Spec.Name}}, nil
+	}
+	catalog, err := c.Catalogs.Catalog(ctx, spend.CatalogVersion)
+	if err != nil {
+		return outbox.Effects{}, fmt.Errorf("%s: %w", spend, err)
+	}
+	how := catalog.Items[spend.Item].HandOver
+	if how.Port == economy.HandOverHTTP && spend.RevokedAt.IsZero() {
+		kept, err := c.takeBack(ctx, spend, how.Endpoint)
+		if err != nil || kept.Guard != nil {
+			return kept, err
+		}
 	}
 	return outbox.Effects{}, c.Teller.Refund(ctx, spend)
 }

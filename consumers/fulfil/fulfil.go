@@ -3,8 +3,10 @@
 //	spend.charged.v1 → fulfilled | spend.refunding.v1
 //
 // An item that goes into our own inventory is granted in the commit that
-// fulfils the spend, so it is handed over exactly once. A permanent refusal
-// first commits refunding; only then does compensate give the cost back.
+// fulfils the spend, so it is handed over exactly once. One that the game's own
+// server hands over is asked for under the spend's id until the answer is certain.
+// A permanent refusal, or patience run out, first commits refunding; only then does
+// compensate give the cost back.
 package fulfil
 
 import (
@@ -26,9 +28,11 @@ type Catalogs interface {
 
 // Consumer is the consumer fulfil.
 type Consumer struct {
-	Spends   consumers.Spends
-	Catalogs Catalogs
-	Now      func() time.Time
+	Spends    consumers.Spends
+	Catalogs  Catalogs
+	Endpoints Endpoints     // of the game's own servers
+	Patience  time.Duration // how long after the charge an endpoint may fail, where an item does not say
+	Now       func() time.Time
 }
 
 // Spec is what fulfil is to the rest of the system.
@@ -55,27 +59,40 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 	if err != nil {
 		return outbox.Effects{}, fmt.Errorf("%s: %w", spend, err)
 	}
-	return c.handOver(spend, catalog.Items[spend.Item].HandOver)
+	return c.handOver(ctx, spend, catalog.Items[spend.Item].HandOver)
 }
 
-func (c Consumer) handOver(spend economy.Spend, how economy.HandOver) (outbox.Effects, error) {
-	now := c.Now()
-	var change economy.Change
-	var facts []events.Event
+func (c Consumer) handOver(ctx context.Context, spend economy.Spend, how economy.HandOver) (outbox.Effects, error) {
 	switch how.Port {
 	case economy.HandOverInventory:
 		grant := economy.Grant{SpendID: spend.ID, AppUserID: spend.AppUserID, Item: spend.Item, Quantity: spend.Quantity}
-		change = economy.HandedOver(spend, &grant, now)
+		return c.handedOver(spend, &grant), nil
+	case economy.HandOverHTTP:
+		return c.ask(ctx, spend, how)
 	case economy.HandOverRefuse:
-		change = economy.HandOverRefusedFor(spend)
-		facts = []events.Event{events.NewSpendRefunding(spend.ID, spend.AppUserID, now)}
-	default:
-		return outbox.Effects{}, consumers.Permanent(fmt.Errorf("%s: item %q of catalogue version %d has no hand-over port we know: %q",
-			spend, spend.Item, spend.CatalogVersion, how.Port))
+		change := economy.HandOverRefusedFor(spend)
+		return c.effects(change, books.Move{Change: change}), nil
 	}
-	effects := outbox.Effects{Guard: books.Move{Change: change}, Rows: books.With(change, now), Events: facts, Owner: spend.AppUserID}
+	return outbox.Effects{}, consumers.Permanent(fmt.Errorf("%s: item %q of catalogue version %d has no hand-over port we know: %q",
+		spend, spend.Item, spend.CatalogVersion, how.Port))
+}
+
+// handedOver returns what follows when the item is the player's; grant is nil when
+// it lies outside our own inventory.
+func (c Consumer) handedOver(spend economy.Spend, grant *economy.Grant) outbox.Effects {
+	change := economy.HandedOver(spend, grant, c.Now())
+	return c.effects(change, books.Move{Change: change})
+}
+
+// effects returns a step with all that goes with it, under its guard.
+func (c Consumer) effects(change economy.Change, guard outbox.GuardRow) outbox.Effects {
+	now := c.Now()
+	effects := outbox.Effects{Guard: guard, Rows: books.With(change, now), Owner: change.Spend.AppUserID}
+	if change.Spend.State == economy.Refunding {
+		effects.Events = []events.Event{events.NewSpendRefunding(change.Spend.ID, change.Spend.AppUserID, now)}
+	}
 	if change.Spend.State.Final() {
 		effects.Notices = []events.Notice{{Spend: change.Spend}}
 	}
-	return effects, nil
+	return effects
 }

@@ -64,4 +64,5 @@ type Turn struct {
 	Spends  []economy.Spend // of Open; none without it
 	Waiting []economy.Spend // to be charged; beside an adjustment just opened: what its refusal declines too
 	Known   economy.Amounts // the last known balances; nil: never read
+	trace   *attemptTrace   // of the attempt under way; nil: it concerns no trace
 }

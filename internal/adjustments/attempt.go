@@ -130,8 +130,9 @@ var settledKind = &outbox.Kind{
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
-		{Name: "update", SQL: `UPDATE adjustments a SET state = r.state, settled_at = r.settled_at, last_error = r.last_error,
-				unknown_since = NULL, answered_as_of = r.answered_as_of, change_id = r.change_id
+		// That attempts went unanswered, and the last error, stay for the spend's story.
+		{Name: "update", SQL: `UPDATE adjustments a SET state = r.state, settled_at = r.settled_at, last_error = coalesce(nullif(r.last_error, ''), a.last_error),
+				answered_as_of = r.answered_as_of, change_id = r.change_id
 			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
 				AND a.state IN ('open', 'unknown') AND (r.state = 'applied' AND NOT r.concluded OR a.attempts = r.attempt) RETURNING r.effect`},
 	},

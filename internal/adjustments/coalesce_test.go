@@ -148,7 +148,7 @@ func (w *world) tellerAt(now func() time.Time) *adjustments.Teller {
 	require.NoError(w.t, err)
 	w.t.Cleanup(client.Close)
 	return adjustments.NewTeller(adjustments.Config{
-		Turns: adjustments.Store{DB: w.db}, Committer: w.committer, Provider: client,
+		Turns: adjustments.NewGathered(w.db, w.db), Committer: w.committer, Provider: client,
 		Process: outbox.NewID(), NewID: outbox.NewID, Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 }

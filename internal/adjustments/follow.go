@@ -39,9 +39,7 @@ func follow(effects *outbox.Effects, before economy.Spend, change economy.Change
 	effects.Touches = append(effects.Touches, books.SpendKey(before.ID))
 	effects.Done = append(effects.Done, causes(before)...)
 	effects.Events = append(effects.Events, facts(change, now)...)
-	if change.Spend.State.Final() {
-		effects.Notices = append(effects.Notices, events.Notice{Spend: change.Spend})
-	}
+	effects.Notices = append(effects.Notices, events.Notice{Spend: change.Spend})
 }
 
 // causes returns the delivery that a settled spend finishes, whichever message

@@ -14,9 +14,19 @@ import (
 // ErrNothingUnknown says that the spend has no adjustment of unknown outcome.
 var ErrNothingUnknown = errors.New("the spend has no adjustment of unknown outcome: there is nothing to settle by hand")
 
+// TriedAgainError says that the provider was asked again after the operator looked: what
+// was true then may not be any more.
+type TriedAgainError struct{ Seen, Now int64 } // attempts
+
+// Error implements error.
+func (e *TriedAgainError) Error() string {
+	return fmt.Sprintf("the provider was asked again since you looked: you saw attempt %d, the latest is %d", e.Seen, e.Now)
+}
+
 // Decision is what an operator found out about an adjustment of unknown outcome,
 // from the provider's dashboard, its ledger export or its support.
 type Decision struct {
+	Attempt int64  // the latest attempt that was over when the operator looked
 	Applied bool   // the provider did change the balance
 	Reason  string // how the operator knows; kept with the adjustment
 }
@@ -26,8 +36,8 @@ type Decision struct {
 // applied is declined as cancelled, since by now its player no longer expects it;
 // a refund that was not applied stays refunding and needs an operator.
 //
-// Errors: ErrNothingUnknown; an error that says who has it in hand; what Commit
-// returns. A second call finds nothing unknown.
+// Errors: ErrNothingUnknown; *TriedAgainError; an error that says who has it in hand;
+// what Commit returns. A second call finds nothing unknown.
 func Decide(ctx context.Context, turns Turns, committer Committer, spend economy.Spend, decision Decision, now time.Time) ([]economy.Spend, error) {
 	turn, err := unknownTurn(ctx, turns, spend)
 	if err != nil {
@@ -35,9 +45,13 @@ func Decide(ctx context.Context, turns Turns, committer Committer, spend economy
 	}
 	open := turn.Open
 	if open.LeasedBy != "" && open.LeasedFor > 0 {
-		return nil, fmt.Errorf("a worker asks the provider about adjustment %s right now: try again in %s", open.ID, open.LeasedFor.Round(time.Second))
+		return nil, fmt.Errorf("a worker asks the provider about adjustment %s right now: look again in %s", open.ID, open.LeasedFor.Round(time.Second))
+	}
+	if open.Attempts != decision.Attempt {
+		return nil, &TriedAgainError{Seen: decision.Attempt, Now: open.Attempts}
 	}
 	effects, settled := decided(turn, decision, now)
+	passOn(ctx, turns, turn, &effects)
 	switch result, err := committer.Commit(ctx, effects); {
 	case err != nil:
 		return nil, fmt.Errorf("settle adjustment %s: %w", open.ID, err)

@@ -10,41 +10,42 @@ import (
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/gather"
+	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
 // Store reads turns from PostgreSQL.
 type Store struct{ DB *sqlx.DB }
 
-// adjustmentRow is an open adjustment as sqlx reads it; all null when there is none.
+// adjustmentRow is an open adjustment as it is read; all null when there is none.
 type adjustmentRow struct {
-	ID             sql.NullString `db:"a_id"`
-	Purpose        sql.NullString `db:"a_purpose"`
-	SpendID        sql.NullString `db:"a_spend_id"`
-	IdempotencyKey sql.NullString `db:"a_idempotency_key"`
-	Body           sql.NullString `db:"a_body"`
-	Deltas         []byte         `db:"a_deltas"`
-	Attempts       sql.NullInt64  `db:"a_attempts"`
-	LeasedBy       sql.NullString `db:"a_leased_by"`
-	LeasedFor      sql.NullInt64  `db:"a_leased_for_ms"`
-	OpenedAt       sql.NullTime   `db:"a_opened_at"`
-	UnknownSince   sql.NullTime   `db:"a_unknown_since"`
-	Known          []byte         `db:"known"` // the player's last known balances
+	ID             sql.NullString
+	Purpose        sql.NullString
+	SpendID        sql.NullString
+	IdempotencyKey sql.NullString
+	Body           sql.NullString
+	Deltas         []byte
+	Attempts       sql.NullInt64
+	LeasedBy       sql.NullString
+	LeasedFor      sql.NullInt64
+	OpenedAt       sql.NullTime
+	UnknownSince   sql.NullTime
+	Known          []byte // the player's last known balances
 }
 
-const adjustmentColumns = `a.id AS a_id, a.purpose AS a_purpose, a.spend_id AS a_spend_id, a.idempotency_key AS a_idempotency_key,
-	a.body AS a_body, a.deltas AS a_deltas, a.attempts AS a_attempts, a.leased_by AS a_leased_by, a.opened_at AS a_opened_at, a.unknown_since AS a_unknown_since,
-	(extract(epoch FROM a.leased_until - now()) * 1000)::bigint AS a_leased_for_ms`
+const adjustmentColumns = `a.id, a.purpose, a.spend_id, a.idempotency_key, a.body, a.deltas, a.attempts, a.leased_by, a.opened_at, a.unknown_since,
+	(extract(epoch FROM a.leased_until - now()) * 1000)::bigint`
 
-// turnQuery reads a turn in one round trip: the open adjustment beside the spends
-// it concerns or, when none is open, those that wait. The three arms exclude
-// each other and each has its index.
-const turnQuery = `SELECT ` + adjustmentColumns + `, s.*,
-	(SELECT jsonb_object_agg(currency, balance) FROM balances WHERE app_user_id = $1) AS known
-FROM (SELECT 1) one
-LEFT JOIN adjustments a ON a.app_user_id = $1 AND a.state = 'open'
+// turnsQuery reads the turns of players, each with at most so many waiting spends, in
+// one round trip: the open adjustment beside the spends it concerns or, when none is
+// open, those that wait. The three arms exclude each other and each has its index.
+const turnsQuery = `SELECT p.app_user_id, ` + adjustmentColumns + `,
+	(SELECT jsonb_object_agg(currency, balance) FROM balances b WHERE b.app_user_id = p.app_user_id), s.*
+FROM unnest($1::text[], $2::int[]) p (app_user_id, waiting)
+LEFT JOIN adjustments a ON a.app_user_id = p.app_user_id AND a.state = 'open'
 LEFT JOIN LATERAL (
 	(SELECT ` + books.SpendColumns + ` FROM spends
-		WHERE a.id IS NULL AND app_user_id = $1 AND state = 'requested' AND adjustment_id IS NULL AND NOT held ORDER BY seq LIMIT $2)
+		WHERE a.id IS NULL AND app_user_id = p.app_user_id AND state = 'requested' AND adjustment_id IS NULL AND NOT held ORDER BY seq LIMIT p.waiting)
 	UNION ALL
 	(SELECT ` + books.SpendColumns + ` FROM spends WHERE adjustment_id = a.id AND state = 'requested' ORDER BY seq)
 	UNION ALL
@@ -53,7 +54,7 @@ LEFT JOIN LATERAL (
 
 // asideQuery reads the adjustment of a spend that stepped aside, beside the
 // spends it concerns.
-const asideQuery = `SELECT ` + adjustmentColumns + `, s.*, NULL AS known
+const asideQuery = `SELECT a.app_user_id, ` + adjustmentColumns + `, NULL, s.*
 FROM (SELECT * FROM adjustments WHERE id = $1 AND state = 'unknown'
 	UNION ALL SELECT * FROM adjustments WHERE spend_id = $2 AND state = 'unknown' LIMIT 1) a
 LEFT JOIN LATERAL (
@@ -65,57 +66,89 @@ LEFT JOIN LATERAL (
 // Aside returns the adjustment of a spend that stepped aside, or an empty turn.
 func (s Store) Aside(ctx context.Context, spend economy.Spend) (Turn, error) {
 	adjustmentID := sql.NullString{String: spend.AdjustmentID, Valid: spend.AdjustmentID != ""}
-	return s.turn(ctx, spend.AppUserID, asideQuery, adjustmentID, spend.ID)
+	return only(s.turns(s.DB.QueryxContext(ctx, asideQuery, adjustmentID, spend.ID)))
 }
 
 // Turn returns what there is to do for a player, with at most limit waiting spends.
 func (s Store) Turn(ctx context.Context, appUserID string, limit int) (Turn, error) {
-	return s.turn(ctx, appUserID, turnQuery, appUserID, limit)
+	return only(s.turns(s.DB.QueryxContext(ctx, turnsQuery, postgres.Array([]string{appUserID}), postgres.Array([]int{limit}))))
 }
 
-func (s Store) turn(ctx context.Context, appUserID, query string, args ...any) (Turn, error) {
-	rows, err := s.DB.QueryxContext(ctx, query, args...)
+// only returns the one turn of turns, or an empty one.
+func only(turns map[string]gather.Answer[Turn], err error) (Turn, error) {
 	if err != nil {
-		return Turn{}, fmt.Errorf("read turn: %w", err)
+		return Turn{}, err
+	}
+	for _, turn := range turns {
+		return turn.Value, turn.Err
+	}
+	return Turn{}, nil
+}
+
+// turns reads what turnsQuery or asideQuery answered, by player. A row that cannot be
+// understood is its player's trouble alone.
+func (Store) turns(rows *sqlx.Rows, err error) (map[string]gather.Answer[Turn], error) {
+	if err != nil {
+		return nil, fmt.Errorf("read turn: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	var turn Turn
+	turns := map[string]gather.Answer[Turn]{}
 	for rows.Next() {
-		var row struct {
-			adjustmentRow
-			books.SpendRow
+		var player string
+		var a adjustmentRow
+		var s books.SpendRow
+		if err := rows.Scan(append([]any{&player}, append(a.columns(), s.Columns()...)...)...); err != nil {
+			return nil, fmt.Errorf("read turn: %w", err)
 		}
-		if err := rows.StructScan(&row); err != nil {
-			return Turn{}, fmt.Errorf("read turn: %w", err)
+		answer := turns[player]
+		if answer.Err == nil {
+			answer.Err = answer.Value.add(player, a, s)
 		}
-		if turn.Known == nil && row.Known != nil {
-			if turn.Known, err = books.DecodeAmounts(row.Known); err != nil {
-				return Turn{}, fmt.Errorf("read turn: balances: %w", err)
-			}
-		}
-		if turn.Open == nil && row.adjustmentRow.ID.Valid {
-			open, err := row.adjustmentRow.adjustment(appUserID)
-			if err != nil {
-				return Turn{}, err
-			}
-			turn.Open = &open
-		}
-		if !row.SpendRow.Missing() {
-			spend, err := row.SpendRow.Spend()
-			if err != nil {
-				return Turn{}, err
-			}
-			if turn.Open != nil {
-				turn.Spends = append(turn.Spends, spend)
-			} else {
-				turn.Waiting = append(turn.Waiting, spend)
-			}
-		}
+		turns[player] = answer
 	}
 	if err := rows.Err(); err != nil {
-		return Turn{}, fmt.Errorf("read turn: %w", err)
+		return nil, fmt.Errorf("read turn: %w", err)
 	}
-	return turn, nil
+	return turns, nil
+}
+
+// add adds a row to the turn.
+func (t *Turn) add(player string, a adjustmentRow, s books.SpendRow) error {
+	if t.Known == nil && a.Known != nil {
+		known, err := books.DecodeAmounts(a.Known)
+		if err != nil {
+			return fmt.Errorf("read turn: balances: %w", err)
+		}
+		t.Known = known
+	}
+	if t.Open == nil && a.ID.Valid {
+		open, err := a.adjustment(player)
+		if err != nil {
+			return err
+		}
+		t.Open = &open
+	}
+	if s.Missing() {
+		return nil
+	}
+	spend, err := s.Spend()
+	if err != nil {
+		return err
+	}
+	if t.Open != nil {
+		t.Spends = append(t.Spends, spend)
+	} else {
+		t.Waiting = append(t.Waiting, spend)
+	}
+	return nil
+}
+
+// columns are where a row with adjustmentColumns, and the balances, goes.
+func (r *adjustmentRow) columns() []any {
+	return []any{
+		&r.ID, &r.Purpose, &r.SpendID, &r.IdempotencyKey, &r.Body, &r.Deltas, &r.Attempts, &r.LeasedBy, &r.OpenedAt, &r.UnknownSince,
+		&r.LeasedFor, &r.Known,
+	}
 }
 
 func (r adjustmentRow) adjustment(appUserID string) (Adjustment, error) {

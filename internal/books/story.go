@@ -19,18 +19,31 @@ type Story struct {
 }
 
 // StoryAdjustment is a change of the balance at the provider, made for the spend.
+// Every attempt at it counts, answered or not.
 type StoryAdjustment struct {
 	ID             string          `db:"id" json:"id"`
 	Purpose        string          `db:"purpose" json:"purpose"`
 	State          string          `db:"state" json:"state"`
+	SpendID        *string         `db:"spend_id" json:"-"` // of a refund
 	IdempotencyKey string          `db:"idempotency_key" json:"idempotency_key"`
 	Deltas         json.RawMessage `db:"deltas" json:"deltas"`
-	Attempts       int64           `db:"attempts" json:"attempts"`
-	OpenedAt       time.Time       `db:"opened_at" json:"opened_at"`
+	Attempts       int64           `db:"attempts" json:"attempts"`                         // made or under way
+	Attempt        int64           `db:"attempt" json:"attempt"`                           // the latest that is over; what an operator has seen
+	OpenedAt       time.Time       `db:"opened_at" json:"opened_at"`                       // when it was bound; the first attempt follows at once
+	LastAttemptAt  *time.Time      `db:"last_attempt_at" json:"last_attempt_at,omitempty"` // when the latest attempt on record ended
+	LeasedUntil    *time.Time      `db:"leased_until" json:"leased_until,omitempty"`       // an attempt is under way, or nobody recorded what came of it; no other before
+	UnknownSince   *time.Time      `db:"unknown_since" json:"unknown_since,omitempty"`     // when an attempt first went unanswered, also after it was settled
 	SettledAt      *time.Time      `db:"settled_at" json:"settled_at,omitempty"`
-	UnknownSince   *time.Time      `db:"unknown_since" json:"unknown_since,omitempty"`
-	LastError      string          `db:"last_error" json:"last_error,omitempty"`
+	LastError      string          `db:"last_error" json:"last_error,omitempty"` // the last that was heard, or why there was nothing to hear
 }
+
+// Unknown reports whether nobody knows yet if the provider applied it.
+func (a StoryAdjustment) Unknown() bool { return a.SettledAt == nil && a.UnknownSince != nil }
+
+const storyAdjustmentColumns = `id, purpose, state, spend_id, idempotency_key, deltas, opened_at, settled_at, unknown_since, last_error, attempts,
+	attempts - (settled_at IS NULL AND leased_by <> '' AND leased_until > now())::int AS attempt,
+	CASE WHEN leased_by = '' THEN leased_until ELSE settled_at END AS last_attempt_at,
+	CASE WHEN leased_by <> '' AND settled_at IS NULL THEN leased_until END AS leased_until`
 
 // StoryEntry is a ledger line of the spend.
 type StoryEntry struct {
@@ -64,7 +77,7 @@ func (b *Books) Story(ctx context.Context, id string) (Story, error) {
 		into  any
 		query string
 	}{
-		{&story.Adjustments, `SELECT id, purpose, state, idempotency_key, deltas, attempts, opened_at, settled_at, unknown_since, last_error
+		{&story.Adjustments, `SELECT ` + storyAdjustmentColumns + `
 			FROM adjustments WHERE id = (SELECT adjustment_id FROM spends WHERE id = $1::uuid) OR idempotency_key = $1::text || ':refund'
 			ORDER BY seq`},
 		{&story.Entries, `SELECT kind, debit, credit, currency, amount, entered_at FROM ledger_entries
@@ -79,17 +92,4 @@ func (b *Books) Story(ctx context.Context, id string) (Story, error) {
 		}
 	}
 	return story, nil
-}
-
-// Attention returns the spends that only the provider's answer or a person can
-// settle, oldest first: of unknown outcome, marked for an operator, or held.
-func (b *Books) Attention(ctx context.Context, limit int) ([]economy.Spend, error) {
-	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends
-		WHERE unknown_since IS NOT NULL OR needs_operator <> '' OR held ORDER BY accepted_at LIMIT $1`, limit)
-}
-
-// Unknown returns the oldest spends whose charge or refund has an unknown outcome,
-// at most limit, however many others need attention.
-func (b *Books) Unknown(ctx context.Context, limit int) ([]economy.Spend, error) {
-	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends WHERE unknown_since IS NOT NULL ORDER BY accepted_at LIMIT $1`, limit)
 }

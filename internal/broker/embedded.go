@@ -19,6 +19,9 @@ const (
 	// streamMaxBytes so that the stream can always be created: by default
 	// nats-server reserves at most 3/4 of the free disk and refuses the rest.
 	embeddedMaxStore = 1 << 40
+
+	// watchEvery is how often the server is asked whether it has JetStream.
+	watchEvery = time.Second
 )
 
 // EmbeddedConfig says how to run a NATS server inside this process.
@@ -37,6 +40,8 @@ type EmbeddedConfig struct {
 // Embedded is a running NATS server with JetStream on disk.
 type Embedded struct {
 	server *server.Server
+	done   chan struct{} // closed when it is gone
+	why    error         // why it is gone, when nobody stopped it; written before done is closed
 }
 
 // StartEmbedded starts a server and returns once it accepts connections and has
@@ -61,7 +66,31 @@ func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 		s.WaitForShutdown()
 		return nil, fmt.Errorf("embedded nats: not ready on %s:%d: %w", cfg.Host, cfg.Port, log.why())
 	}
-	return &Embedded{server: s}, nil
+	e := &Embedded{server: s, done: make(chan struct{})}
+	go e.watch(log)
+	return e, nil
+}
+
+// watch ends a server whose JetStream has given up, as it does when the disk is
+// full: without JetStream it goes on serving, takes no message, and nobody notices.
+func (e *Embedded) watch(log *serverLog) {
+	defer close(e.done)
+	gone := make(chan struct{})
+	go func() { defer close(gone); e.server.WaitForShutdown() }()
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for e.server.JetStreamEnabled() {
+		select {
+		case <-gone:
+			return
+		case <-ticker.C:
+		}
+	}
+	if e.server.Running() {
+		e.why = fmt.Errorf("embedded nats: JetStream has given up: %w", log.why())
+		e.server.Shutdown()
+	}
+	<-gone
 }
 
 func (cfg EmbeddedConfig) options() *server.Options {
@@ -92,11 +121,18 @@ func (cfg EmbeddedConfig) options() *server.Options {
 // URL returns the address that clients connect to.
 func (e *Embedded) URL() string { return e.server.ClientURL() }
 
+// Done is closed when the server is gone, wanted or not.
+func (e *Embedded) Done() <-chan struct{} { return e.done }
+
+// Why tells why a server is gone that nobody stopped; nil when somebody did. It may
+// be asked after Done.
+func (e *Embedded) Why() error { return e.why }
+
 // Stop disconnects the clients, writes what is in memory to the store and waits
 // for both. A second call does nothing.
 func (e *Embedded) Stop() {
 	e.server.Shutdown()
-	e.server.WaitForShutdown()
+	<-e.done
 }
 
 func orDefault(log *slog.Logger) *slog.Logger {

@@ -75,6 +75,8 @@ func (s *subscription) status(in *inbox, m *nats.Msg) {
 		}
 		s.conn.heal()
 	case code == "408", code == "404", code == "409" && strings.Contains(text, "Leadership"):
+	case code == "409" && strings.Contains(text, "Server Shutdown"):
+		s.resting = true // until the connection is back; that it is lost, it says itself
 	default:
 		s.resting = true // until the next check
 		s.conn.log.Warn("pull refused", "consumer", s.durable.Name(), "status", code, "description", text)

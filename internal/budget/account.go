@@ -63,6 +63,7 @@ type grant struct {
 	extra int       // of those expected
 	until int64     // the entry of the log they all are in
 	soon  perWeight // of those still waiting, how many will start within the horizon; the others must go
+	room  int       // how many calls of anybody will start within the horizon
 	wait  int64     // until the next call of anybody may start, at the earliest
 	rate  float64   // calls a millisecond, over all processes, in the long run; 0: no limit
 }
@@ -80,7 +81,7 @@ func (a *account) lease(t terms, now int64, k ask) grant {
 	}
 	rate, burst := a.pace(t, now)
 	if math.IsInf(rate, 1) {
-		g.calls, g.extra = k.calls, k.extra
+		g.calls, g.extra, g.room = k.calls, k.extra, math.MaxInt
 		a.Tokens, a.TokensAt = 0, now
 		a.take(k.process, g)
 		return g
@@ -98,7 +99,8 @@ func (a *account) lease(t terms, now int64, k ask) grant {
 	a.take(k.process, g)
 
 	taken := g.calls.total() + g.extra
-	next, leaving := int(a.Tokens+rate*float64(horizon.Milliseconds())), math.MaxInt
+	faster, _ := a.pace(t, now+horizon.Milliseconds()) // in a slow start
+	next, leaving := int(min(math.MaxInt32, a.Tokens+max(rate, faster)*float64(horizon.Milliseconds()))), math.MaxInt
 	if t.limit > 0 {
 		leaving = room - taken + a.Log.leaving(now, horizon.Milliseconds())
 		g.wait = max(0, a.Log.roomAt(now, t.limit)-now)
@@ -106,7 +108,8 @@ func (a *account) lease(t terms, now int64, k ask) grant {
 	if a.Tokens < 1 {
 		g.wait = max(g.wait, int64(math.Ceil((1-a.Tokens)/max(rate, 1e-6))))
 	}
-	g.soon = a.allot(min(next, leaving), k.process)
+	g.room = min(next, leaving)
+	g.soon = a.allot(g.room, k.process)
 	a.Waiting[k.process].Calls = g.soon // the others are sent away
 	return g
 }

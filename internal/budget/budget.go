@@ -128,7 +128,7 @@ func (p Permit) Good() bool {
 func (b *Budget) Take(ctx context.Context, domain revenuecat.Domain, weight Weight, player string) (Permit, error) {
 	b.mu.Lock()
 	d := b.desk(domain)
-	w := &waiter{player: player, weight: weight, since: d.tickets.since(weight, player, b.config.Now()), answer: make(chan verdict, 1)}
+	w := &waiter{player: player, weight: weight, since: d.away.since(weight, player, b.config.Now()), answer: make(chan verdict, 1)}
 	b.mu.Unlock()
 	for {
 		permit, err := d.take(ctx, w)
@@ -145,7 +145,7 @@ func (b *Budget) Take(ctx context.Context, domain revenuecat.Domain, weight Weig
 func (b *Budget) desk(domain revenuecat.Domain) *desk {
 	d := b.desks[domain]
 	if d == nil {
-		d = &desk{budget: b, domain: domain, kick: make(chan struct{}, 1), tickets: tickets{}, startedSince: b.config.Now()}
+		d = &desk{budget: b, domain: domain, kick: make(chan struct{}, 1), startedSince: b.config.Now()}
 		b.desks[domain] = d
 		b.ended.Go(d.run)
 	}

@@ -55,7 +55,8 @@ func TestFourProcessesStayBelowTheLimitInEverySlidingMinute(t *testing.T) {
 	// The moment is taken after Take returned: a pause of the test between the two may
 	// move calls together. It has not been seen; a little is allowed for it.
 	assert.LessOrEqual(t, log.most(time.Second), limit+2)
-	assert.Greater(t, len(log.list), limit*2, "and the limit is used")
+	// That the limit is used to the full is TestALoadedBudgetUsesTheWholeLimit's.
+	assert.Greater(t, len(log.list), limit/2, "too few calls to prove anything")
 	t.Logf("%d calls in 4 s, at most %d in one; limit %d", len(log.list), log.most(time.Second), limit)
 }
 

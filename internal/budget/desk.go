@@ -14,11 +14,11 @@ const extraMax = 1024
 // desk hands out the permits of one domain in this process. All but run's
 // goroutine's own is guarded by the budget's mu.
 type desk struct {
-	budget  *Budget
-	domain  revenuecat.Domain
-	kick    chan struct{}
-	line    line
-	tickets tickets
+	budget *Budget
+	domain revenuecat.Domain
+	kick   chan struct{}
+	line   line
+	away   away
 
 	ready        []Permit  // for calls still to come
 	unused       []counted // to be given back with the next lease
@@ -26,6 +26,7 @@ type desk struct {
 	startedSince time.Time
 	closedUntil  time.Time
 	again        time.Time // the last lease did not reach everybody: none before
+	room         int       // how many calls will start within the horizon, as the last lease said
 
 	limit    int // the provider's, as last known; 0: not known
 	limitNew bool
@@ -43,9 +44,12 @@ func (d *desk) take(ctx context.Context, w *waiter) (Permit, error) {
 	b.mu.Lock()
 	now := b.config.Now()
 	if pause := d.closedUntil.Sub(now); pause > horizon {
-		d.tickets.keep(w, now)
-		b.mu.Unlock()
-		return Permit{}, &NotYet{Domain: d.domain, After: pause, Why: whyClosed}
+		defer b.mu.Unlock()
+		return Permit{}, &NotYet{Domain: d.domain, After: d.away.send(w, now, pause, 0), Why: whyClosed}
+	}
+	if wait := d.away.expected(w.weight, w.player, now); wait > horizon && d.line.calls()[w.weight] >= max(1, d.room) {
+		defer b.mu.Unlock() // others keep the provider busy until then
+		return Permit{}, &NotYet{Domain: d.domain, After: d.away.send(w, now, horizon, 0), Why: whyFull}
 	}
 	if d.line.calls().total() == 0 && len(d.ready) > 0 && now.Before(d.ready[0].good) {
 		permit := d.ready[0]
@@ -145,7 +149,7 @@ func (d *desk) round(ctx context.Context) time.Duration {
 	sentAt := b.config.Now()
 	if pause := d.closedUntil.Sub(sentAt); pause > 0 {
 		if pause > horizon {
-			d.sendAway(perWeight{}, func(int) time.Duration { return pause }, whyClosed, nil)
+			d.sendAway(perWeight{}, pause, 0, whyClosed, nil)
 		}
 		b.mu.Unlock()
 		return pause
@@ -223,6 +227,6 @@ func (d *desk) failed(ctx context.Context, k ask, limit int, err error) time.Dur
 	if ctx.Err() == nil {
 		d.budget.config.Log.WarnContext(ctx, "budget", "domain", string(d.domain), "error", err)
 	}
-	d.sendAway(perWeight{}, func(int) time.Duration { return horizon }, whyUnsure, err)
+	d.sendAway(perWeight{}, horizon, 0, whyUnsure, err)
 	return horizon
 }

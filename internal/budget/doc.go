@@ -18,7 +18,8 @@
 // within Lease (250 ms), from the account, which is one row per domain. A permit
 // that is not used in that time lapses and is given back. Whoever would wait longer
 // than about a second hears *NotYet with the time to come back: to wait longer is
-// the outbox's business, where it costs no slot.
+// the outbox's business, where it costs no slot. A call that has to be prepared is
+// admitted first (Provider.Admit), so that what may not start leaves no trace.
 //
 // The limit is learnt from the provider's RevenueCat-Rate-Limit-* headers. Until
 // one was seen everything is admitted; the provider's 429 is the backstop.

@@ -57,15 +57,3 @@ func TestWhoGivesUpLeavesTheLine(t *testing.T) {
 	assert.Same(t, second, l.pop(Backfill, time.Time{}))
 	assert.Nil(t, l.pop(Backfill, time.Time{}))
 }
-
-func TestWhoWasSentAwayIsNotOvertaken(t *testing.T) {
-	t.Parallel()
-	at := time.Unix(0, 0)
-	memory := tickets{}
-	memory.keep(&waiter{player: "a", weight: Live, since: at}, at)
-	assert.Equal(t, at, memory.since(Live, "a", at.Add(time.Minute)))
-	assert.Equal(t, at.Add(time.Minute), memory.since(Refund, "a", at.Add(time.Minute)))
-	assert.Equal(t, at.Add(ticketTTL), memory.since(Live, "a", at.Add(ticketTTL)))
-	memory.done(&waiter{player: "a", weight: Live})
-	assert.Empty(t, memory)
-}

@@ -19,7 +19,8 @@ type Client interface {
 
 // Provider calls the provider when the budget and the circuit allow it. What may
 // not start now was not sent: its outcome is temporary and says when to come back,
-// never unknown. The client's Observe must be the budget's.
+// never unknown. The client's Observe must be the budget's. Whoever must prepare a
+// call asks Admit first and prepares it only when it may start.
 type Provider struct {
 	budget *Budget
 	client Client
@@ -33,29 +34,13 @@ func NewProvider(b *Budget, client Client, adjust Weight) *Provider {
 	return &Provider{budget: b, client: client, adjust: adjust}
 }
 
-// Adjust is revenuecat.Client's, when it may start. One permit covers a customer
-// created on the way, which is rare: the headroom is for it.
+// Adjust is revenuecat.Client's, when it may start: Admit and Call.Adjust in one.
 func (p *Provider) Adjust(ctx context.Context, r revenuecat.Request) economy.Outcome {
-	weight := p.adjust
-	if strings.HasSuffix(r.IdempotencyKey, ":refund") {
-		weight = Refund
-	}
-	a, err := p.budget.begin(ctx, revenuecat.Transactions, weight, r.AppUserID)
+	call, err := p.Admit(ctx, r.AppUserID, strings.HasSuffix(r.IdempotencyKey, ":refund"))
 	if err != nil {
-		outcome := economy.Outcome{Kind: economy.Temporary, Detail: err.Error()}
-		if notYet, ok := errors.AsType[*NotYet](err); ok {
-			outcome.RetryAfter = notYet.After
-		}
-		return outcome
+		return notSent(err)
 	}
-	ctx, done := a.context(ctx)
-	defer done()
-	outcome := p.client.Adjust(ctx, r)
-	a.end(ctx, outcome.Status)
-	if !outcome.Definite() && outcome.RetryAfter == 0 {
-		outcome.RetryAfter = p.budget.untilProbe() // sooner would be in vain, later a waste
-	}
-	return outcome
+	return call.Adjust(ctx, r)
 }
 
 // Balances is revenuecat.Client's, when it may start. One permit covers all pages;
@@ -82,9 +67,11 @@ func (p *Provider) Balances(ctx context.Context, appUserID string) (revenuecat.R
 
 // attempt is one call that may start.
 type attempt struct {
-	budget *Budget
-	probe  bool // the circuit hangs on it
-	ended  bool
+	budget  *Budget
+	permit  Permit
+	probe   bool      // the circuit hangs on it
+	begunAt time.Time // no later than the probe's lease
+	ended   bool
 }
 
 // begin waits for a permit and asks the circuit, before and after: it may have
@@ -100,17 +87,34 @@ func (b *Budget) begin(ctx context.Context, domain revenuecat.Domain, weight Wei
 	if err != nil {
 		return nil, err
 	}
-	probe, err := b.pass(ctx, domain)
-	if err != nil {
+	a := &attempt{budget: b, permit: permit, begunAt: b.config.Now()}
+	if a.probe, err = b.pass(ctx, domain); err != nil {
 		permit.Unused()
 		return nil, err
 	}
-	if probe && !permit.Good() { // asking for the probe took its time, and a pause may have come
-		permit.Unused()
-		b.conclude(noWord)
+	if a.probe && !permit.Good() { // asking for the probe took its time, and a pause may have come
+		a.drop()
 		return nil, &NotYet{Domain: domain, After: probeWait / 10, Why: whyProbing}
 	}
-	return &attempt{budget: b, probe: probe}, nil
+	return a, nil
+}
+
+// good reports whether the call may still start: its permit may have lapsed, a
+// pause have come, or the circuit have opened.
+func (a *attempt) good() bool {
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return a.permit.desk.good(a.permit) && (a.probe || !b.breaker.open)
+}
+
+// drop gives back what begin took: the call is not made.
+func (a *attempt) drop() {
+	a.ended = true
+	a.permit.Unused()
+	if a.probe {
+		a.budget.conclude(noWord)
+	}
 }
 
 // pass asks the circuit. probe is true for the one call, over all processes, that
@@ -157,7 +161,7 @@ func (a *attempt) context(ctx context.Context) (context.Context, func()) {
 	if !a.probe {
 		return ctx, func() {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	ctx, cancel := context.WithTimeout(ctx, probeTime-a.budget.config.Now().Sub(a.begunAt))
 	return ctx, func() {
 		cancel()
 		if !a.ended { // the call panicked

@@ -7,6 +7,7 @@ import "time"
 func (d *desk) serve(k ask, g grant, sentAt time.Time) time.Duration {
 	b := d.budget
 	now := b.config.Now()
+	d.room = g.room
 	good := sentAt.Add(b.config.Lease)
 	if !b.hearing {
 		good = sentAt.Add(min(deafLease, b.config.Lease))
@@ -49,7 +50,7 @@ func (d *desk) hand(weight Weight, permit Permit, now time.Time) bool {
 	if w == nil {
 		return false
 	}
-	d.tickets.done(w)
+	d.away.served(w)
 	w.answer <- verdict{permit: permit}
 	return true
 }
@@ -66,35 +67,27 @@ func (d *desk) handAny(permit Permit, now time.Time) bool {
 // turnAway keeps those whom the next second will serve, and those who came while
 // the lease was under way: the next one is about them.
 func (d *desk) turnAway(k ask, g grant) {
-	wait := time.Duration(g.wait) * time.Millisecond
-	perSecond := g.rate * 1000
-	after := func(place int) time.Duration {
-		spread := time.Duration(0)
-		if perSecond > 0 {
-			spread = time.Duration(float64(place) / perSecond * float64(time.Second))
+	wait, gap := time.Duration(g.wait)*time.Millisecond, time.Duration(0)
+	if g.rate > 0 {
+		gap = time.Duration(float64(time.Millisecond) / g.rate)
+	}
+	keep := perWeight{}
+	if wait <= horizon {
+		keep = d.line.calls()
+		for w := range keep {
+			keep[w] += g.calls[w] + g.soon[w] - k.calls[w]
 		}
-		return max(wait, horizon) + spread
 	}
-	if wait > horizon {
-		d.sendAway(perWeight{}, after, whyFull, nil)
-		return
-	}
-	keep := d.line.calls()
-	for w := range keep {
-		keep[w] += g.calls[w] + g.soon[w] - k.calls[w]
-	}
-	d.sendAway(keep, after, whyFull, nil)
+	d.sendAway(keep, max(wait, horizon), gap, whyFull, nil)
 }
 
-// sendAway tells all but the first so many of each weight to come back, each
-// after the one before.
-func (d *desk) sendAway(keep perWeight, after func(place int) time.Duration, why string, err error) {
-	now, place := d.budget.config.Now(), 0
+// sendAway tells all but the first so many of each weight to come back after wait,
+// each a gap after the one before.
+func (d *desk) sendAway(keep perWeight, wait, gap time.Duration, why string, err error) {
+	now := d.budget.config.Now()
 	for _, weight := range urgent {
 		for _, w := range d.line.cut(weight, max(0, keep[weight]), now) {
-			d.tickets.keep(w, now)
-			w.answer <- verdict{err: &NotYet{Domain: d.domain, After: after(place), Why: why, Err: err}}
-			place++
+			w.answer <- verdict{err: &NotYet{Domain: d.domain, After: d.away.send(w, now, wait, gap), Why: why, Err: err}}
 		}
 	}
 }

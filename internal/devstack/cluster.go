@@ -122,14 +122,17 @@ func initCluster(ctx context.Context, dir string, a account, b binaries, extra .
 		return err
 	}
 	if err := run(initdb); err != nil {
-		return err
+		return errors.Join(ctx.Err(), err)
 	}
 	single, err := command(ctx, a, dir, deathKill, b.path("postgres"), "--single", "-D", dir, "postgres")
 	if err != nil {
 		return err
 	}
 	single.Stdin = strings.NewReader("CREATE DATABASE " + Database + "\n")
-	return run(single)
+	if err := run(single); err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	return nil
 }
 
 // cloneTemplate copies the cluster kept under template into dir, and makes it

@@ -2,6 +2,8 @@
 // tests, from the binaries this machine has:
 //
 //	StartPostgres   one server on one folder, reached through a Unix socket only
+//	KeepPostgres    the same, started again when it dies
+//	Keep            starts any server again when it dies
 //	Lock            one program per folder
 //
 // What it guarantees: the server ends when the program that started it ends,

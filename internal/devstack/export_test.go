@@ -7,3 +7,6 @@ func FindBinaries(ctx context.Context, major string, globs ...string) (version s
 	b, err := findIn(ctx, major, globs)
 	return b.version, err
 }
+
+// KeepWaiting is Keep with another wait between the starts.
+var KeepWaiting = keep

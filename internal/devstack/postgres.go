@@ -190,7 +190,7 @@ func (p *Postgres) ready(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return fmt.Errorf("the server ended: %w", cmp.Or(p.err, errors.New("exit status 0")))
+			return fmt.Errorf("the server ended: %w", p.why())
 		case <-ctx.Done():
 			return fmt.Errorf("the server was not ready in time: %w", ctx.Err())
 		}
@@ -205,6 +205,29 @@ func (p *Postgres) URL(database string) string {
 
 // Done is closed when the server is gone, wanted or not.
 func (p *Postgres) Done() <-chan struct{} { return p.done }
+
+// KeepPostgres starts a server as StartPostgres does, and again whenever it ends by
+// itself: after a kill -9 it replays its log, as at any start. Its sessions are cut
+// and connect again at the same URL, that of Database.
+func KeepPostgres(ctx context.Context, c PostgresConfig) (k *Keeper, url string, err error) {
+	p, err := StartPostgres(ctx, c)
+	if err != nil {
+		return nil, "", err
+	}
+	k = Keep(cmp.Or(c.Log, slog.New(slog.DiscardHandler)), "PostgreSQL", p.running(), func(ctx context.Context) (Running, error) {
+		again, err := StartPostgres(ctx, c)
+		if err != nil {
+			return Running{}, err
+		}
+		return again.running(), nil
+	})
+	return k, p.URL(""), nil
+}
+
+func (p *Postgres) running() Running { return Running{Done: p.Done(), Why: p.why, Stop: p.Stop} }
+
+// why tells how a server ended that is gone.
+func (p *Postgres) why() error { return cmp.Or(p.err, errors.New("exit status 0")) }
 
 // Stop ends the server in order: sessions are cut, data is written, the folder is
 // unlocked. When ctx ends first the server quits at once and replays its log at

@@ -36,6 +36,10 @@ func (h *Health) Live(w http.ResponseWriter, _ *http.Request) {
 // schema is current. It says how the broker and the provider are, but stays 200
 // without them, because accepted spends wait for them in the outbox.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
+	if h.draining.Load() { // at once: a load balancer must not wait for a slow database to hear it
+		answer(w, http.StatusServiceUnavailable, map[string]string{"status": "draining"})
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyPatience)
 	defer cancel()
 	status := map[string]string{"status": "ready", "database": "ok", "broker": h.Conn.Status()}
@@ -44,8 +48,6 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	}
 	code := http.StatusOK
 	switch current, err := postgres.MigrationsCurrent(ctx, h.DB); {
-	case h.draining.Load():
-		code, status["status"] = http.StatusServiceUnavailable, "draining"
 	case err != nil:
 		code, status["status"], status["database"] = http.StatusServiceUnavailable, "not ready", "unavailable"
 	case !current:

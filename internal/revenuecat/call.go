@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/sluice-gems/sluice/internal/tracing"
 )
 
 // bodyMax bounds the bytes read of one answer: 100 currencies with a
@@ -35,6 +37,7 @@ type answer struct {
 	body      []byte        // empty when it broke off
 	broken    bool          // the body broke off or is longer than bodyMax
 	problem   problem       // what the body says when the status is not 2xx
+	started   time.Time     // when the call started, by the client's clock
 	wait      time.Duration // how long the provider asked to wait; 0: it did not say
 	code      string        // the provider's error type, or the usual one of the status
 	detail    string
@@ -65,15 +68,18 @@ func (c *Client) call(ctx context.Context, out outgoing) answer {
 		return answer{detail: "not sent: the request cannot be built"}
 	}
 	started := c.now()
+	span := startTrace(ctx, out.op, req)
 	res, err := c.http.Do(req)
 	if err != nil {
 		a := c.noAnswer(err, guard)
-		a.attempted, a.maybeSent, a.took = true, trace.maybeSent(), c.now().Sub(started)
+		a.attempted, a.maybeSent, a.started, a.took = true, trace.maybeSent(), started, c.now().Sub(started)
+		tracing.EndCall(span, a.status)
 		return a
 	}
 	a := readAnswer(res, guard, c.now())
-	a.took = c.now().Sub(started)
+	a.started, a.took = started, c.now().Sub(started)
 	a.told = tell(a, res.Header, c.now())
+	tracing.EndCall(span, a.status)
 	if until := c.gate.note(out.op.domain(), a, c.now()); !until.IsZero() {
 		c.log.WarnContext(ctx, "revenuecat asks for a pause", "domain", string(out.op.domain()), "status", a.status, "until", until)
 	}

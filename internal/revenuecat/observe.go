@@ -58,6 +58,6 @@ func (c *Client) report(ctx context.Context, op Op, a answer, outcome economy.Ou
 	c.observe(call)
 	c.log.LogAttrs(ctx, slog.LevelDebug, "revenuecat call",
 		slog.String("op", string(op)), slog.Int("status", a.status), slog.String("code", a.code),
-		slog.String("outcome", string(outcome)), slog.Int64("duration_ms", a.took.Milliseconds()),
+		slog.String("outcome", string(outcome)), slog.Time("started_at", a.started), slog.Int64("duration_ms", a.took.Milliseconds()),
 		slog.String("request_id", a.requestID), slog.String("detail", a.detail))
 }

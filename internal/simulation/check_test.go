@@ -154,6 +154,9 @@ func (w *world) checkApplied(r revenuecat.Request) {
 		return
 	}
 	if a.Purpose == adjustments.Refund {
+		if s := w.db.spend(a.SpendID); byGame(s) && !w.game.revoked(s.ID) {
+			w.broken("%s is given back, and the game has not revoked its item", s.ID)
+		}
 		return
 	}
 	next := 0 // of the adjustment's spends, which are met in order
@@ -188,6 +191,19 @@ func (w *world) checkStuck() {
 	}
 }
 
+// byGame reports whether the game's own server hands over the item of a spend.
+func byGame(s *spendRow) bool {
+	return catalog.Items[s.Item].HandOver.Port == economy.HandOverHTTP
+}
+
+// checkGame: at rest a player has the item of the game's server exactly if it was
+// paid for; nothing is free, and nobody who paid has nothing.
+func (w *world) checkGame(s *spendRow) {
+	if has := w.game.has(s.ID); byGame(s) && s.State.Final() && has != (s.State == economy.Fulfilled) {
+		w.broken("%s is %s, and the player has its item: %t", s.ID, s.State, has)
+	}
+}
+
 // checkEnd holds when everything has come to rest.
 func (w *world) checkEnd() {
 	fulfilled, refunded, charged := map[string]economy.Amounts{}, map[string]economy.Amounts{}, map[string]economy.Amounts{}
@@ -209,6 +225,7 @@ func (w *world) checkEnd() {
 		if granted != (s.State == economy.Fulfilled && port == economy.HandOverInventory) {
 			w.broken("%s is %s, item granted: %t", s.ID, s.State, granted)
 		}
+		w.checkGame(s)
 		if (s.NeedsOperator != "" && s.State != economy.Refunding) || !s.UnknownSince.IsZero() {
 			w.broken("%s is %s and still marked", s.ID, s.State)
 		}
@@ -228,6 +245,11 @@ func (w *world) checkEnd() {
 		}
 		if want := w.rc.given[player].Plus(gifts[player]).Plus(fulfilled[player].Negated()).Plus(kept[player].Negated()); !w.rc.balances[player].Equal(want) {
 			w.broken("%s has %s at the provider, and should have %s", player, w.rc.balances[player], want)
+		}
+	}
+	for _, p := range w.workers {
+		if p.admitted != 0 {
+			w.broken("%s holds %d calls that may start, and makes none", p.name(), p.admitted)
 		}
 	}
 	if len(w.db.outbox) > 0 {

@@ -93,7 +93,7 @@ func oneThat[T any](g *generator, rows []T, can func(T) bool) T {
 }
 
 func (g *generator) accept() outbox.Effects {
-	player, item := g.player(), catalog.Items[items[g.IntN(len(items))]]
+	player, item := g.player(), catalog.Items[items[g.IntN(len(items)-1)]] // the last is no item
 	spend := economy.Spend{
 		ID: g.id(), AppUserID: player, IdempotencyKey: fmt.Sprint("key ", g.IntN(60)), Item: item.ID, Quantity: 1 + int64(g.IntN(2)),
 		Cost: item.Price, CatalogVersion: 1, AcceptedAt: g.at(),
@@ -244,8 +244,21 @@ func (g *generator) step(s *spendRow) outbox.Effects {
 		next.State = economy.States[g.IntN(len(economy.States))]
 		change = economy.Change{From: spend.State, Spend: next, Release: spend.Limited}
 	}
+	var guard outbox.GuardRow = books.Move{Change: change}
+	switch die := g.IntN(6); {
+	case die == 0:
+		guard = books.SettleHandOver{Change: change, Note: "sold out"}
+	case die == 1 && spend.State == economy.Refunding:
+		if change = economy.TakenBack(spend, g.at()); g.IntN(3) == 0 || change.Empty() {
+			change = economy.Kept(s.Spend, g.at())
+		}
+		if change.Empty() {
+			change = economy.Change{From: spend.State, Spend: spend}
+		}
+		guard = books.SettleHandOver{Change: change}
+	}
 	return outbox.Effects{
-		Guard: books.Move{Change: change}, Rows: books.With(change, g.at()), Events: factsOf(change.Spend, change.Spend.State, g.at()),
+		Guard: guard, Rows: books.With(change, g.at()), Events: factsOf(change.Spend, change.Spend.State, g.at()),
 		Done: []outbox.Delivery{{EventID: s.ID + ".charged", Consumer: "fulfil"}},
 	}
 }

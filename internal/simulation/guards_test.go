@@ -18,6 +18,8 @@ func (tx *transaction) guard(kind string, row values) (won bool) {
 		return tx.accept(row)
 	case "spend_move":
 		return tx.move(row)
+	case "spend_settle_hand_over":
+		return tx.settleHandOver(row)
 	case "adjustment_bind":
 		return tx.bind(row)
 	case "adjustment_lease":
@@ -46,7 +48,7 @@ func (tx *transaction) judge(kind string, row values) outbox.Result {
 			return outbox.Duplicate
 		}
 		applied = before != nil
-	case "spend_move":
+	case "spend_move", "spend_settle_hand_over":
 		s := tx.spend(row["id"])
 		applied = s != nil && s.change == row["change_id"]
 	case "adjustment_bind":
@@ -133,6 +135,26 @@ func (tx *transaction) move(row values) bool {
 	return true
 }
 
+func (tx *transaction) settleHandOver(row values) bool {
+	s := tx.spend(row["id"])
+	if s == nil || !s.RevokedAt.IsZero() || !tx.move(row) {
+		return false
+	}
+	change(tx, &s.RevokedAt, row.time("revoked_at"))
+	if row["note"] != "" {
+		change(tx, &s.Note, row["note"])
+	}
+	tx.checkRevoked(s)
+	return true
+}
+
+// checkRevoked is the CHECK that what was taken back is given back.
+func (tx *transaction) checkRevoked(s *spendRow) {
+	if !s.RevokedAt.IsZero() && s.State != economy.Refunding && s.State != economy.Refunded {
+		tx.refuse("spends_revoked_is_given_back_check: %s", s.ID)
+	}
+}
+
 // setMoved does what setMoved in books/move.go does, with the CHECKs of the table.
 func (tx *transaction) setMoved(s *spendRow, row values) {
 	tx.update("spend " + s.ID)
@@ -153,6 +175,7 @@ func (tx *transaction) setMoved(s *spendRow, row values) {
 	if s.State != economy.Requested && s.State != economy.Declined && s.AdjustmentID == "" {
 		tx.refuse("spends_charged_is_bound_check: %s", s.ID)
 	}
+	tx.checkRevoked(s)
 	if before == economy.Fulfilled && next != before {
 		tx.broken("%s left fulfilled without an operator", s.ID)
 	}
@@ -282,7 +305,6 @@ func (tx *transaction) settled(row values) bool {
 	change(tx, &a.state, row["state"])
 	change(tx, &a.settledAt, row.time("settled_at"))
 	change(tx, &a.answered, row.time("answered_as_of"))
-	change(tx, &a.UnknownSince, row.time(""))
 	change(tx, &a.change, row["change_id"])
 	return true
 }

@@ -15,6 +15,7 @@ type mutation struct {
 	committer func(*world, adjustments.Committer) adjustments.Committer
 	turns     func(*world, adjustments.Turns) adjustments.Turns
 	provider  func(*world, adjustments.Provider) adjustments.Provider
+	endpoints func(*world, endpoints) endpoints
 
 	moveUnguarded   bool // a spend moves whatever state it is in
 	settleUnguarded bool // an adjustment is settled again
@@ -27,8 +28,9 @@ type mutation struct {
 	asideBlocks     bool // an adjustment that stepped aside still keeps others from the player
 	asideSetsFree   bool // it is taken for refused
 	readAnyway      bool // readings settle although others move balances
-	leaseBlind      bool // an operator settles what a worker asks about
-	oldWord         bool // what an operator says was true when he looked
+	leaseBlind      bool // an operator takes an attempt under way for one that is over
+	oldWord         bool // what an operator says was true when he looked, and counts for later attempts
+	gameForgets     bool // the game grants what it had revoked
 	unlooked        bool // nobody looks whether an applied key was stored: the sums must tell
 }
 

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/adjustments"
@@ -27,7 +28,8 @@ func (w *world) operate() {
 	})
 }
 
-// decide looks up at the provider what came of the spend's adjustment, and says so.
+// decide looks up at the provider what came of the spend's adjustment and, some time
+// later, says so. What it says is as of the attempts that were over when it looked.
 func (w *world) decide(spend economy.Spend) {
 	w.pause("look at " + spend.ID)
 	a := w.db.asideOf(spend)
@@ -38,31 +40,29 @@ func (w *world) decide(spend economy.Spend) {
 		return
 	}
 	_, applied := w.rc.applied[a.IdempotencyKey]
-	if w.wrong.oldWord {
-		w.pause("say what was seen of " + spend.ID)
+	seen := a.Attempts
+	if a.LeasedBy != "" && a.leasedUntil.After(w.now()) && !w.wrong.leaseBlind {
+		seen--
 	}
-	var turns adjustments.Turns = atOnce{w.db}
+	w.pause("say what was seen of " + spend.ID)
+	if w.wrong.oldWord {
+		seen = a.Attempts
+	}
+	var turns adjustments.Turns = w.db
 	if w.wrong.leaseBlind {
 		turns = leaseBlind{turns}
 	}
-	w.say("operator: %s of %s, applied: %t", a.ID, spend.ID, applied)
-	settled, err := adjustments.Decide(context.Background(), turns, committer{w}, spend, adjustments.Decision{Applied: applied, Reason: "the export"}, w.now())
+	w.say("operator: %s of %s, applied: %t, as of attempt %d", a.ID, spend.ID, applied, seen)
+	settled, err := adjustments.Decide(context.Background(), turns, committer{w}, spend,
+		adjustments.Decision{Attempt: seen, Applied: applied, Reason: "the export"}, w.now())
 	w.say("operator: %s settled: %v %v", a.ID, settled, err)
-	if err == nil {
+	var again *adjustments.TriedAgainError
+	switch {
+	case err == nil:
 		w.met("settled by an operator")
+	case errors.As(err, &again):
+		w.met("an operator's word came too late")
 	}
-}
-
-// atOnce reads without a pause: the operator looks at the provider and at our
-// tables in the same moment.
-type atOnce struct{ *database }
-
-func (a atOnce) Turn(_ context.Context, player string, limit int) (adjustments.Turn, error) {
-	return a.turn(player, limit), nil
-}
-
-func (a atOnce) Aside(_ context.Context, spend economy.Spend) (adjustments.Turn, error) {
-	return a.about(a.asideOf(spend)), nil
 }
 
 // leaseBlind reads an adjustment as if nobody held its lease.

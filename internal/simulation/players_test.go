@@ -18,11 +18,12 @@ var catalog = economy.Catalog{Version: 1, Items: map[string]economy.Item{
 	"ticket":  {ID: "ticket", Price: economy.Amounts{"GEM": 40}, HandOver: economy.HandOver{Port: economy.HandOverRefuse, Reason: "sold out"}},
 	"limited": {ID: "limited", Price: economy.Amounts{"GEM": 60}, PlayerLimit: 2, HandOver: inventory},
 	"gum":     {ID: "gum", Price: economy.Amounts{"GEM": 10}, HandOver: inventory},
+	"charm":   {ID: "charm", Price: economy.Amounts{"GEM": 15}, HandOver: economy.HandOver{Port: economy.HandOverHTTP, Endpoint: gameName}},
 }}
 
 var (
 	inventory = economy.HandOver{Port: economy.HandOverInventory}
-	items     = []string{"sword", "sword", "bundle", "ticket", "ticket", "limited", "gum", "gum", quest}
+	items     = []string{"sword", "sword", "bundle", "ticket", "ticket", "limited", "gum", "gum", "charm", "charm", quest}
 	players   = []string{"anna", "ben"}
 )
 

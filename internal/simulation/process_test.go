@@ -25,6 +25,8 @@ type process struct {
 	starts  int
 	up      bool
 	runners map[string]*consumers.Runner
+
+	admitted int // calls that may start, and neither did nor were given back
 }
 
 func (p *process) name() string { return fmt.Sprintf("p%d.%d", p.number, p.starts) }
@@ -32,7 +34,7 @@ func (p *process) name() string { return fmt.Sprintf("p%d.%d", p.number, p.start
 // start brings the process up with nothing in memory and another name.
 func (p *process) start() {
 	p.starts++
-	p.up = true
+	p.up, p.admitted = true, 0
 	var committer adjustments.Committer = committer{world: p.world}
 	var turns adjustments.Turns = p.db
 	var provider adjustments.Provider = p.rc
@@ -46,22 +48,32 @@ func (p *process) start() {
 		provider = p.wrong.provider(p.world, provider)
 	}
 	teller := adjustments.NewTeller(adjustments.Config{
-		Turns: turns, Committer: committer, Provider: provider, Process: p.name(),
+		Turns: turns, Committer: committer, Admission: admission{p, provider}, Process: p.name(),
 		NewID: func() string { return p.newID("a") }, Now: time.Now, Log: quiet,
 	})
+	var asks endpoints = p.world.game.endpoints(p.confirm)
+	if p.wrong.endpoints != nil {
+		asks = p.wrong.endpoints(p.world, asks)
+	}
 	if p.soleWriter {
 		teller.SoleWriter = soleWriter{p.db, p.rc}
 	}
 	p.runners = map[string]*consumers.Runner{}
 	for _, consumer := range []consumers.Consumer{
 		adjust.Consumer{Teller: teller, Spends: p.db},
-		fulfil.Consumer{Spends: p.db, Catalogs: p.db, Now: time.Now},
-		compensate.Consumer{Teller: teller, Spends: p.db},
+		fulfil.Consumer{Spends: p.db, Catalogs: p.db, Endpoints: asks, Patience: gamePatience, Now: time.Now},
+		compensate.Consumer{Teller: teller, Spends: p.db, Catalogs: p.db, Endpoints: asks, Committer: committer, Now: time.Now},
 	} {
 		p.runners[consumer.Spec().Name] = &consumers.Runner{
 			Consumer: consumer, Committer: committer, Log: quiet, Metrics: metrics, Jitter: p.random.Float64,
 		}
 	}
+}
+
+// endpoints are what the consumers know of the game.
+type endpoints interface {
+	fulfil.Endpoints
+	compensate.Endpoints
 }
 
 // soleWriter settles by readings where it may: nobody else moves the balances of

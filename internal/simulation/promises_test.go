@@ -70,7 +70,7 @@ func TestReadingsSettleOnlyWhatTheyProve(t *testing.T) { promise(t, 600, reading
 func TestTheSchedulesMeetEverything(t *testing.T) {
 	t.Parallel()
 	count := map[string]int{}
-	for _, mix := range []faults{everything, staleKnowledge, stuckKeys, readings} {
+	for _, mix := range []faults{everything, staleKnowledge, stuckKeys, readings, handOvers} {
 		for seed := range uint64(200) {
 			require.Empty(t, schedule(t, seed, mix, mutation{}, nil, func(w *world) {
 				w.run()
@@ -85,10 +85,15 @@ func TestTheSchedulesMeetEverything(t *testing.T) {
 		"a grant is given", "several spends are charged together", "several spends are adopted", "a refusal splits", "declined on evidence",
 		"an adjustment steps aside", "what stepped aside is settled: applied", "what stepped aside is settled: insufficient",
 		"what stepped aside is settled: refused", "settled by an operator", "settled by a reading: applied", "settled by a reading: refused",
+		"sent away", "admitted and not called", "a request that arrives after its caller gave up", "the game keeps an item",
 	} {
 		require.NotZero(t, count[what], what)
 	}
 }
+
+// Nothing is free and nobody who paid has nothing, whatever becomes of the requests
+// to the game's own server, and whenever they arrive.
+func TestWhatTheGameHandsOverIsPaidForOrGivenBack(t *testing.T) { promise(t, 1000, handOvers) }
 
 // A panic is a mistake of ours; the player it happened to must not stay in hand.
 func TestPanicsKeepNobodyInHand(t *testing.T) {

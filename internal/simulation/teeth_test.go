@@ -56,6 +56,13 @@ func TestMistakesMadeOnPurposeAreFound(t *testing.T) {
 		{"what stepped aside still blocks", stuckKeys, mutation{asideBlocks: true}},
 		{"an operator ignores a lease", stuckKeys, mutation{leaseBlind: true}},
 		{"an operator's word is older than the last attempt", stuckKeys, mutation{oldWord: true}},
+		{"a refund without a revoke", handOvers, mutation{endpoints: unrevoked}},
+		{"a refund without a revoke, found by who has what", handOvers, mutation{endpoints: unrevoked, unlooked: true}},
+		{"a check instead of a revoke", handOvers, mutation{endpoints: checkedOnly, unlooked: true}},
+		{"a revoke without an answer is believed", handOvers, mutation{endpoints: noAnswerIsRevoked, unlooked: true}},
+		{"an item that is kept is paid back", handOvers, mutation{endpoints: keptIsRevoked, unlooked: true}},
+		{"a grant after a revoke is made", handOvers, mutation{gameForgets: true}},
+		{"a yes is believed that was to be confirmed", handOvers, mutation{endpoints: believing}},
 	} {
 		t.Run(mistake.name, func(t *testing.T) {
 			t.Parallel()

@@ -41,6 +41,8 @@ type world struct {
 	operating  bool            // an operator is at work
 	db         *database
 	rc         *provider
+	game       *game
+	confirm    bool // the game's yes must be confirmed
 	stream     *stream
 	workers    []*process
 	intake     []request // what players still want to ask for
@@ -63,7 +65,8 @@ func newWorld(seed uint64, f faults, wrong mutation) *world {
 		sole: map[string]bool{}, count: map[string]int{},
 	}
 	w.soleWriter = w.chance(w.faults.SoleWriter)
-	w.db, w.rc, w.stream = newDatabase(w), newProvider(w), newStream(w)
+	w.confirm = w.chance(w.faults.Confirm)
+	w.db, w.rc, w.stream, w.game = newDatabase(w), newProvider(w), newStream(w), newGame(w)
 	for number := range 1 + min(1, random.IntN(3)) {
 		w.workers = append(w.workers, &process{world: w, number: number})
 		w.workers[number].start()

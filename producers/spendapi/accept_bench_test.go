@@ -1,7 +1,6 @@
 package spendapi_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/bench/load"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
@@ -52,7 +51,7 @@ func BenchmarkAccept(b *testing.B) {
 			for range b.N {
 				for round := range rounds + 1 {
 					for _, way := range ways {
-						rate := load(b, way.url, clients, span)
+						rate := ask(b, way.url, clients, span)
 						if round > 0 { // the first warms up
 							rates[way.name] = append(rates[way.name], rate)
 						}
@@ -199,32 +198,31 @@ func newHandler(b *testing.B, committer spendapi.Committer) string {
 
 var benchKeys atomic.Int64
 
-// load sends requests over clients keep-alive connections for a span and returns
+// ask sends requests over clients keep-alive connections for a span and returns
 // the accepts a second. Any answer but 202 fails the benchmark.
-func load(b *testing.B, addr string, clients int, span time.Duration) float64 {
+func ask(b *testing.B, addr string, clients int, span time.Duration) float64 {
 	b.Helper()
-	tokens := make([]string, 1000)
-	for i := range tokens {
-		var err error
-		tokens[i], err = spendapi.SignSession(benchSecret, fmt.Sprintf("player-%d", i), time.Hour, time.Now(), "", "")
+	players := make([]load.Caller, 1000)
+	for i := range players {
+		token, err := spendapi.SignSession(benchSecret, fmt.Sprintf("player-%d", i), time.Hour, time.Now(), "", "")
 		require.NoError(b, err)
+		players[i].Token = token
 	}
 	var accepted atomic.Int64
 	var group sync.WaitGroup
 	started := time.Now()
 	for client := range clients {
 		group.Go(func() {
-			conn, err := net.Dial("tcp", addr)
+			c, err := load.Dial(b.Context(), load.Target{Addr: addr, Item: "extra_life"})
 			if err != nil {
 				b.Error(err)
 				return
 			}
-			defer func() { _ = conn.Close() }()
-			c := benchClient{conn: conn}
+			defer c.Close()
 			for n := client; time.Since(started) < span; n++ {
-				status, err := c.spend(tokens[n%len(tokens)], benchKeys.Add(1))
-				if err != nil || status != http.StatusAccepted {
-					b.Errorf("status %d, %v", status, err)
+				answer, err := c.Spend(players[n%len(players)], benchKeys.Add(1))
+				if err != nil || answer.Status != http.StatusAccepted {
+					b.Errorf("status %d, %v", answer.Status, err)
 					return
 				}
 				accepted.Add(1)
@@ -233,42 +231,4 @@ func load(b *testing.B, addr string, clients int, span time.Duration) float64 {
 	}
 	group.Wait()
 	return float64(accepted.Load()) / time.Since(started).Seconds()
-}
-
-// benchClient is one keep-alive connection. It speaks just enough HTTP to cost
-// the two cores little: one write and, as a rule, one read per request.
-type benchClient struct {
-	conn    net.Conn
-	request []byte
-	answer  [4096]byte
-}
-
-// spend sends a request under a key of fixed width, so that its length is known.
-func (c *benchClient) spend(token string, key int64) (status int, err error) {
-	const body = `{"item":"extra_life","idempotencyKey":"key-0000000000"}`
-	c.request = append(c.request[:0], "POST /spend HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"+
-		"Prefer: respond-async\r\nContent-Length: 55\r\nAuthorization: Bearer "...)
-	c.request = append(append(c.request, token...), "\r\n\r\n"+body...)
-	for at := len(c.request) - len(`"}`) - 1; key > 0; at, key = at-1, key/10 {
-		c.request[at] = byte('0' + key%10)
-	}
-	if _, err := c.conn.Write(c.request); err != nil {
-		return 0, err
-	}
-	for got := 0; ; {
-		n, err := c.conn.Read(c.answer[got:])
-		if err != nil {
-			return 0, err
-		}
-		got += n
-		head, rest, whole := bytes.Cut(c.answer[:got], []byte("\r\n\r\n"))
-		if !whole {
-			continue
-		}
-		_, length, _ := bytes.Cut(head, []byte("Content-Length: "))
-		length, _, _ = bytes.Cut(length, []byte("\r"))
-		if want, _ := strconv.Atoi(string(length)); len(rest) >= want {
-			return strconv.Atoi(string(head[9:12]))
-		}
-	}
 }

@@ -79,7 +79,7 @@ func outcomeProblem(spend economy.Spend) *problem {
 	case spend.Reason == economy.Cancelled:
 		p = problemf(SpendCancelled, "The spend was cancelled before it was charged. Nothing was charged.")
 	case spend.Kind == economy.KindGrant:
-		p = problemf(GrantRefused, "The provider of the balance refused the grant for good, for instance because it does not know the player. Nothing was given.")
+		p = problemf(GrantRefused, "The provider of the balance refused the grant for good: it has no such currency, can have no such customer, or the balance would exceed what it can hold. Nothing was given.")
 	default: // provider_refused
 		p = problemf(ProviderRefused, "The provider of the balance refused the charge for good. Nothing was charged.")
 	}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
@@ -37,10 +39,13 @@ type Config struct {
 	GrantMax      economy.Amount // the most that one grant may give of one currency; 0: no grants
 	WaitersMax    int            // requests that may wait at once; 0: WaitersMaxDefault
 
-	Now     func() time.Time      // optional: time.Now
+	// Now tells the time in UTC, cut to microseconds, as PostgreSQL keeps it, so that
+	// every answer tells the same; optional.
+	Now     func() time.Time
 	NewID   func() string         // optional: a new UUIDv7
 	Log     *slog.Logger          // optional: nothing is logged
-	Metrics prometheus.Registerer // optional: registered nowhere
+	Metrics prometheus.Registerer // optional: registered nowhere; must not have them yet
+	Tracer  trace.Tracer          // optional: requests are not traced
 }
 
 // API is the HTTP API of players and game servers. It is safe for concurrent use.
@@ -62,6 +67,8 @@ type API struct {
 	newID     func() string
 	log       *slog.Logger
 	metrics   *metrics
+	tracer    trace.Tracer
+	leaving   atomic.Bool
 }
 
 // New checks the configuration, all of it at once, and starts the goroutine that
@@ -86,7 +93,7 @@ func New(c Config) (*API, error) {
 		return nil, fmt.Errorf("spendapi: %w", err)
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	}
 	if c.NewID == nil {
 		c.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
@@ -98,15 +105,11 @@ func New(c Config) (*API, error) {
 		committer: c.Committer, books: c.Books, sessions: c.Sessions, catalog: c.Catalog, eta: c.ETA,
 		servers: newKeyring(c.ServerKeys), readers: newKeyring(c.ServerKeys, c.AdminKeys),
 		openMax: c.PlayerOpenMax, grantMax: c.GrantMax,
-		limiter: newPlayerLimiter(c.PlayerRate), now: c.Now, newID: c.NewID, log: c.Log,
+		limiter: newPlayerLimiter(c.PlayerRate), now: c.Now, newID: c.NewID, log: c.Log, tracer: c.Tracer,
 		waiters: NewWaiters(c.Books, c.WaitersMax, c.Log),
 		wallets: newWallets(c.Provider, c.Books, c.Now, c.Log),
 	}
-	var err error
-	if a.metrics, err = newMetrics(c.Metrics, a.waiters.Waiting); err != nil {
-		a.waiters.Close()
-		return nil, fmt.Errorf("spendapi: %w", err)
-	}
+	a.metrics = newMetrics(c.Metrics, a.waiters.Waiting)
 	return a, nil
 }
 
@@ -121,7 +124,7 @@ func (a *API) Routes(mux *http.ServeMux) {
 		mux.Handle(path, answering(others))
 	}
 	read, write := notAllowed("GET, HEAD"), notAllowed(http.MethodPost)
-	route(http.MethodPost, "/spend", a.spendCounted, write)
+	route(http.MethodPost, "/spend", a.accepting(a.askSpend, a.metrics.spend), write)
 	// "batch" is no spend's id, so its path lies within the other one's.
 	mux.Handle("POST /spends/batch", answering(a.postBatch))
 	mux.Handle("GET /spends/batch", answering(write))
@@ -131,7 +134,7 @@ func (a *API) Routes(mux *http.ServeMux) {
 		}
 		return read(x, r)
 	})
-	route(http.MethodPost, "/grants", a.grantCounted, write)
+	route(http.MethodPost, "/grants", a.accepting(a.askGrant, a.metrics.grant), write)
 	route(http.MethodGet, "/wallet", a.getWallet, read)
 	route(http.MethodGet, "/inventory", a.getInventory, read)
 	mux.Handle("/", answering(a.notFound))
@@ -158,9 +161,15 @@ func answering(h handler) http.Handler {
 // the process calls it with every notice the broker brings.
 func (a *API) Notify(n events.Notice) { a.waiters.Notify(n) }
 
+// Leave makes every answer from now on the last of its connection, those to
+// requests in hand included: it says Connection: close. Call it when the process
+// begins to stop. A second call does nothing.
+func (a *API) Leave() { a.leaving.Store(true) }
+
 // Drain answers 202 to every request that waits for an outcome, and from now on
-// waits no more. Spends are still accepted. Call it before http.Server.Shutdown,
-// which would wait for them. A second call does nothing.
+// waits no more. Spends are still accepted. Call it when no new connection comes
+// any more: the end of the server waits for these requests. A second call does
+// nothing.
 func (a *API) Drain() { a.waiters.Drain() }
 
 // Close drains, and ends all goroutines. Call it when no request is under way. A

@@ -26,7 +26,11 @@ const (
 	batchPatience = 30 * time.Second
 )
 
-const batchExample = `{"spends":[{"app_user_id":"player_1","item":"extra_life","quantity":1,"idempotency_key":"a-new-key-per-purchase"}]}`
+// What a refused batch, and a refused entry of one, are told to look like.
+const (
+	batchExample = `{"spends":[` + entryExample + `]}`
+	entryExample = `{"app_user_id":"player_1","item":"extra_life","quantity":1,"idempotency_key":"a-new-key-per-purchase"}`
+)
 
 // entry is one spend of a batch, and what became of it.
 type entry struct {
@@ -46,8 +50,8 @@ type entry struct {
 // Spends of one player are accepted in the order of the list. If one of them
 // cannot be taken now (429, 5xx), the player's later ones are not tried.
 func (a *API) postBatch(x *exchange, r *http.Request) *problem {
-	if !isJSON(r.Header["Content-Type"]) {
-		return problemf(UnsupportedMediaType, "Send the header Content-Type: application/json.")
+	if p := wantJSON(r); p != nil {
+		return p
 	}
 	if p := a.server(x, r); p != nil {
 		return p
@@ -227,7 +231,7 @@ func parseBatch(raw []byte) ([]entry, *problem) {
 func parseEntry(raw []byte) entry {
 	it := entry{request: spendRequest{quantity: 1}}
 	if raw[0] != '{' {
-		it.problem = problemf(MalformedRequest, "The entry is not an object. Send %s.", batchExample)
+		it.problem = problemf(MalformedRequest, "The entry is not an object. Send %s.", entryExample)
 		return it
 	}
 	var player, item, quantity, key bool
@@ -247,13 +251,15 @@ func parseEntry(raw []byte) entry {
 	switch {
 	case it.problem != nil:
 	case it.request.item == "":
-		it.problem = problemf(MalformedRequest, `The member "item" is missing or empty. Send the id of a catalogue item, such as %s.`, batchExample)
+		it.problem = problemf(MalformedRequest, `The member "item" is missing or empty. Send the id of a catalogue item, such as %s.`, entryExample)
 	case named(it.player) != nil:
 		it.problem = named(it.player)
 	case anonymous(it.player):
 		it.problem = mayNotSpend()
+	case !key:
+		it.problem = problemf(BadIdempotencyKey, "The member %q is missing. Make a new key per purchase and keep it over retries.", serverKeyMember)
 	default:
-		it.request.key, it.problem = chooseKey(nil, serverKeyMember, it.request.key, key)
+		it.problem = checkKey(it.request.key)
 	}
 	return it
 }

@@ -144,6 +144,7 @@ func TestEveryEntryOfABatchHasItsOwnAnswer(t *testing.T) {
 		MalformedRequest, MalformedRequest, MalformedRequest, MalformedRequest, nil,
 	}
 	w := b.do(t, batchOf(entries...))
+	require.NotContains(t, w.Body.String(), "header", "an entry has none")
 	list := results(t, w)
 	require.Len(t, list, len(entries))
 	for i, kind := range kinds {

@@ -2,6 +2,9 @@ package spendapi
 
 import (
 	"net/http"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // statusGone is what the log and the metrics show when the client hung up before
@@ -17,8 +20,12 @@ type exchange struct {
 	bytes     int64
 	outcome   string // what came of it: a problem's slug or a word of ours
 	spendID   string
-	cause     error // what went wrong on our side
+	cause     error        // what went wrong on our side
+	leaving   *atomic.Bool // the answer asks the client to close; nil: never
+	span      trace.Span   // nil: the request is not traced
 }
+
+var connectionClose = []string{"close"}
 
 // exchangeOf finds the exchange that Wrap made, below whatever others wrapped
 // around it, or makes one.
@@ -39,6 +46,9 @@ func exchangeOf(w http.ResponseWriter) *exchange {
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
 		x.status = status
+		if x.leaving != nil && x.leaving.Load() {
+			x.Header()["Connection"] = connectionClose
+		}
 	}
 	x.ResponseWriter.WriteHeader(status)
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,40 +26,19 @@ type grantRequest struct {
 	hasKey      bool
 }
 
-// grantCounted is postGrant, counted by outcome.
-func (a *API) grantCounted(x *exchange, r *http.Request) *problem {
-	p := a.postGrant(x, r)
-	if p != nil {
-		x.problem(p)
-	}
-	a.metrics.grant(x.outcome)
-	return nil
-}
-
-// postGrant is POST /grants, for game servers: it gives a player currency, on the
-// road of a spend. Its key, order, replays and `Prefer` are those of POST /spend;
-// answer.go says which status means what.
-func (a *API) postGrant(x *exchange, r *http.Request) *problem {
-	x.Header()["Vary"] = varyPrefer
-	if !isJSON(r.Header["Content-Type"]) {
-		return problemf(UnsupportedMediaType, "Send the header Content-Type: application/json.")
-	}
+// askGrant reads POST /grants, for game servers: what a player is to be given.
+func (a *API) askGrant(x *exchange, r *http.Request) (order, *problem) {
 	if p := a.server(x, r); p != nil {
-		return p
+		return order{}, p
 	}
 	request, p := readGrantRequest(x.ResponseWriter, r)
+	if p == nil {
+		p = granted(request.player)
+	}
 	if p != nil {
-		return p
+		return order{}, p
 	}
-	if p := granted(request.player); p != nil {
-		return p
-	}
-	prefer := parsePrefer(r.Header["Prefer"])
-	t, p := a.take(r.Context(), a.granting(request), prefer.patience())
-	if p != nil {
-		return p
-	}
-	return a.tell(x, r, t, prefer)
+	return a.granting(request), nil
 }
 
 // granting returns the order of a grant.
@@ -68,7 +46,7 @@ func (a *API) granting(request grantRequest) order {
 	o := order{
 		spend: economy.Spend{
 			ID: a.newID(), Kind: economy.KindGrant, AppUserID: request.player, IdempotencyKey: request.key, Quantity: 1,
-			Cost: request.adjustments, Note: request.reason, State: economy.Requested, AcceptedAt: a.now().UTC().Truncate(time.Microsecond),
+			Cost: request.adjustments, Note: request.reason, State: economy.Requested, AcceptedAt: a.now(),
 		},
 		same: func(before economy.Spend) bool { return before.SameGrant(request.adjustments, request.reason) },
 	}

@@ -23,10 +23,14 @@ import (
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/internal/testenv"
+	"github.com/sluice-gems/sluice/internal/testenv/contract"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	testenv.Main(m)
+	contract.RequireSeen("Spending", "What a player has", "For game servers")
+}
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
@@ -117,7 +121,7 @@ func setupOn(t *testing.T, db *sqlx.DB, committer Committer, change ...func(*Con
 		}),
 		Catalog:    catalog(nil),
 		ServerKeys: []string{serverKey, oldServerKey}, AdminKeys: []string{adminKey}, GrantMax: 10_000,
-		Now:   b.clock.now,
+		Now:   func() time.Time { return b.clock.now().UTC().Truncate(time.Microsecond) },
 		NewID: func() string { return fmt.Sprintf("01980000-0000-7000-8000-%012d", ids.Add(1)) },
 		Log:   slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

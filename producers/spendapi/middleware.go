@@ -21,10 +21,11 @@ const requestIDMax = 128
 func (a *API) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
-		x := &exchange{ResponseWriter: w, requestID: a.requestID(r)}
+		x := &exchange{ResponseWriter: w, requestID: a.requestID(r), leaving: &a.leaving}
 		x.Header()["X-Request-Id"] = []string{x.requestID}
-		defer func() { a.finish(x, r, started, recover()) }()
-		next.ServeHTTP(x, r)
+		traced := a.traced(x, r)
+		defer func() { a.finish(x, traced, started, recover()) }()
+		next.ServeHTTP(x, traced)
 	})
 }
 
@@ -68,6 +69,7 @@ func (a *API) finish(x *exchange, r *http.Request, started time.Time, panicked a
 	}
 	a.metrics.request(route, status, took)
 	a.logLine(x, r, route, status, took)
+	x.endTrace(r, status)
 	if cut {
 		panic(http.ErrAbortHandler)
 	}

@@ -140,11 +140,6 @@ func TestMetricsCountRequestsAndSpends(t *testing.T) {
 		"sluice_http_request_duration_seconds GET /spends/{id}": 1, "sluice_http_request_duration_seconds POST /spend": 2,
 		"sluice_spends_total item-paused": 1, "sluice_spends_total working": 1, "sluice_spend_waiters": 0,
 	}, got)
-
-	_, err = New(Config{
-		Committer: commitFunc(nil), Books: noBooks{}, Provider: providerFunc(nil), Sessions: &SessionVerifier{}, Catalog: catalog(nil), Metrics: registry,
-	})
-	require.Error(t, err, "registered twice")
 }
 
 func TestNewNamesAllThatIsMissing(t *testing.T) {

@@ -24,16 +24,19 @@ func (a *API) session(x *exchange, r *http.Request) (string, *problem) {
 		return "", problemf(Unauthenticated, "Send the player's session token in one header: Authorization: Bearer TOKEN.")
 	}
 	player, err := a.sessions.Verify(token)
+	if err == nil {
+		return player, nil
+	}
 	if errors.Is(err, ErrSessionUnavailable) {
 		p := problemf(SessionsUnavailable, "The keys that sign session tokens cannot be fetched. Send the same request again.")
 		p.retryAfter = retryUnavailable
 		return "", p
 	}
-	if err != nil {
-		x.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`) // RFC 6750, section 3
-		return "", problemf(Unauthenticated, "Get a new session token from the game's server: %v.", err)
+	x.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`) // RFC 6750, section 3
+	if a.readers.holds(token) {
+		return "", problemf(Unauthenticated, "This call wants the player's session token, not a server's or an operator's key.")
 	}
-	return player, nil
+	return "", problemf(Unauthenticated, "Get a new session token from the game's server: %v.", err)
 }
 
 // server refuses a request that carries no server key.

@@ -51,17 +51,20 @@ func failed(ctx context.Context, err error) *problem {
 // a time limit of ours ends it otherwise.
 func gone(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
+// sendAgain ends the problems that may pass.
+const sendAgain = "Send the same request again: one idempotency key never makes two spends or grants."
+
 func unavailable(cause error) *problem {
 	return &problem{
 		kind: Unavailable, retryAfter: retryUnavailable, cause: cause,
-		detail: "The database cannot be reached. Send the same request again: a spend with the same idempotency key is never charged twice.",
+		detail: "The database cannot be reached. " + sendAgain,
 	}
 }
 
 func internal(cause error) *problem {
 	return &problem{
 		kind: Internal, cause: cause,
-		detail: "This is a mistake of the service. Send the same request again: a spend with the same idempotency key is never charged twice.",
+		detail: "This is a mistake of the service. " + sendAgain,
 	}
 }
 

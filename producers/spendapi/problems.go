@@ -35,7 +35,7 @@ var (
 	// ServerKeyNeeded: the call is for game servers, and the bearer token is no live server key.
 	ServerKeyNeeded = &ProblemType{"server-key-needed", http.StatusUnauthorized, "A server key is needed", "Bad request"}
 	// AnonymousPlayer: `$RCAnonymousID:` players may look, but neither spend nor be granted anything.
-	AnonymousPlayer = &ProblemType{"anonymous-player", http.StatusForbidden, "Not for anonymous players", "Please sign in to buy this"}
+	AnonymousPlayer = &ProblemType{"anonymous-player", http.StatusForbidden, "Not for anonymous players", "Please sign in first"}
 	// NotFound: no such resource, or not this player's.
 	NotFound = &ProblemType{"not-found", http.StatusNotFound, "There is no such resource", "Not found"}
 	// MethodNotAllowed: the resource has other methods; `Allow` lists them.

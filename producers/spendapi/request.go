@@ -19,7 +19,6 @@ type spendRequest struct {
 	item     string
 	quantity int64  // 1 when it was left out
 	key      string // the idempotency key
-	prefer   preference
 }
 
 // example is what a refused body is told to look like.
@@ -37,7 +36,7 @@ func readSpendRequest(w http.ResponseWriter, r *http.Request) (spendRequest, *pr
 	if p != nil {
 		return spendRequest{}, p
 	}
-	request := spendRequest{item: parsed.item, quantity: parsed.quantity, prefer: parsePrefer(r.Header["Prefer"])}
+	request := spendRequest{item: parsed.item, quantity: parsed.quantity}
 	request.key, p = chooseKey(r.Header["Idempotency-Key"], keyMember, parsed.key, parsed.hasKey)
 	return request, p
 }

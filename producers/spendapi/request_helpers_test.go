@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/testenv/contract"
 )
 
 // request is what a test sends; zero fields take what a good request has.
@@ -81,7 +82,8 @@ func token(t testing.TB, player string) string {
 	return signed
 }
 
-// do sends a request and returns the answer.
+// do sends a request, holds the answer against the description of the API and
+// returns it.
 func (b *testBundle) do(t testing.TB, r request) *httptest.ResponseRecorder {
 	t.Helper()
 	if r.ctx == nil {
@@ -98,6 +100,9 @@ func (b *testBundle) do(t testing.TB, r request) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, sent)
+	if r.ctx.Err() == nil { // else nobody was there to be answered
+		contract.Check(t, contract.Exchange{Request: sent, Sent: r.body, Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()})
+	}
 	return w
 }
 

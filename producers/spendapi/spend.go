@@ -23,44 +23,18 @@ const (
 	detailMax = 500
 )
 
-// spendCounted is postSpend, counted by outcome.
-func (a *API) spendCounted(x *exchange, r *http.Request) *problem {
-	p := a.postSpend(x, r)
-	if p != nil {
-		x.problem(p)
-	}
-	a.metrics.spend(x.outcome)
-	return nil
-}
-
-// postSpend is POST /spend. It accepts a spend, waits for its outcome and tells
-// how it stands; answer.go says which status means what.
-//
-// The same idempotency key again tells how that spend stands now, at once, with
-// `Idempotency-Replayed: true`, whatever has become of the item meanwhile. With
-// an explicit `Prefer: wait=N` it also waits for the outcome up to N seconds.
-// The key with another item or quantity is 409.
-func (a *API) postSpend(x *exchange, r *http.Request) *problem {
-	x.Header()["Vary"] = varyPrefer
-	if !isJSON(r.Header["Content-Type"]) {
-		return problemf(UnsupportedMediaType, "Send the header Content-Type: application/json.")
-	}
+// askSpend reads POST /spend: the session's player, the item and the key.
+func (a *API) askSpend(x *exchange, r *http.Request) (order, *problem) {
 	player, p := a.spender(x, r)
 	if p != nil {
-		return p
+		return order{}, p
 	}
 	request, p := readSpendRequest(x.ResponseWriter, r)
 	if p != nil {
-		return p
+		return order{}, p
 	}
-	t, p := a.take(r.Context(), a.priced(player, request.item, request.quantity, request.key), request.prefer.patience())
-	if p != nil {
-		return p
-	}
-	return a.tell(x, r, t, request.prefer)
+	return a.priced(player, request.item, request.quantity, request.key), nil
 }
-
-var varyPrefer = []string{"Prefer"}
 
 // spender returns the player, if they may spend.
 func (a *API) spender(x *exchange, r *http.Request) (string, *problem) {
@@ -80,8 +54,7 @@ func mayNotSpend() *problem {
 
 // priced returns the order of a spend at today's price.
 func (a *API) priced(player, item string, quantity int64, key string) order {
-	// PostgreSQL keeps microseconds: cut now, so that every answer tells the same.
-	now := a.now().UTC().Truncate(time.Microsecond)
+	now := a.now()
 	o := order{
 		spend: economy.Spend{
 			ID: a.newID(), AppUserID: player, IdempotencyKey: key, Item: item, Quantity: quantity,

@@ -13,6 +13,8 @@ import (
 
 func (s *Simulator) routeControl() {
 	routes := map[string]http.HandlerFunc{
+		"GET /control":                       s.listControls,
+		"GET /control/{$}":                   s.listControls,
 		"GET /control/faults":                s.showFaults,
 		"PUT /control/faults":                s.changeFaults,
 		"PATCH /control/faults":              s.changeFaults,
@@ -21,12 +23,12 @@ func (s *Simulator) routeControl() {
 		"GET /control/stats":                 s.showStats,
 		"POST /control/reset":                s.reset,
 		"/control/": func(w http.ResponseWriter, _ *http.Request) {
-			refuse(w, http.StatusNotFound, errors.New("no such control; see the package comment of the simulator"))
+			refuse(w, http.StatusNotFound, errors.New("no such control: GET /control lists them"))
 		},
 	}
 	for pattern, handle := range routes {
 		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if !loopback(r.RemoteAddr) {
+			if !s.controls && !loopback(r.RemoteAddr) {
 				refuse(w, http.StatusForbidden, errors.New("the control side answers this machine only"))
 				return
 			}

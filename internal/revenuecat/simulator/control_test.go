@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,33 @@ func TestControlSwitchesFaults(t *testing.T) {
 	equal(t, "kept", w.Faults(), want)
 	w.call(t, http.MethodPut, "/control/faults", `{}`)
 	equal(t, "healed", w.Faults(), simulator.Faults{})
+}
+
+// TestControlListsItsSwitches: all of them, with their values, and calls to paste.
+func TestControlListsItsSwitches(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Config{RatePerMinute: 480})
+	w.SetFaults(simulator.Faults{Down: true, LoseAnswer: 0.25, Delay: time.Second, RatePerMinute: 480})
+	var faults map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(w.call(t, http.MethodGet, "/control/faults", "").text), &faults); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/control", "/control/"} {
+		r, got := httptest.NewRequest(http.MethodGet, path, nil), httptest.NewRecorder()
+		r.RemoteAddr = "127.0.0.1:9"
+		w.ServeHTTP(got, r)
+		equal(t, "status", got.Code, 200)
+		text := got.Body.String()
+		for name, value := range faults {
+			line := regexp.MustCompile(`(?m)^` + name + ` +` + regexp.QuoteMeta(string(value)) + ` +\S.* {2}\S`)
+			if !line.MatchString(text) {
+				t.Errorf("no line tells that %s is %s:\n%s", name, value, text)
+			}
+		}
+		if calls := regexp.MustCompile(`(?m)^  curl -s .*http://\S+/control/\w`).FindAllString(text, -1); len(calls) < 6 {
+			t.Errorf("calls to paste: %q", calls)
+		}
+	}
 }
 
 func TestControlKnowsTheCustomers(t *testing.T) {
@@ -98,6 +126,16 @@ func TestControlAnswersThisMachineOnly(t *testing.T) {
 	w := httptest.NewRecorder()
 	sim.ServeHTTP(w, r)
 	equal(t, "the provider's side", w.Code, 200)
+
+	open, err := simulator.New(simulator.Config{OpenControls: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = httptest.NewRequest(http.MethodGet, "/control/stats", nil)
+	r.RemoteAddr = "10.0.0.7:9"
+	w = httptest.NewRecorder()
+	open.ServeHTTP(w, r)
+	equal(t, "open controls", w.Code, 200)
 }
 
 func TestFaultsKeepTheirJSONForm(t *testing.T) {

@@ -26,6 +26,7 @@
 //
 // # The control side, below /control
 //
+//	GET   /control                  every switch, its value, and how to set it
 //	GET   /control/faults           the faults that are on
 //	PUT   /control/faults           replaces all of them: what is left out is off
 //	PATCH /control/faults           changes those named
@@ -40,5 +41,5 @@
 // rate_per_minute (0: no limit). See Faults. Errors are {"error":"..."}.
 //
 // The control side asks for no key and answers 403 to every address but
-// loopback.
+// loopback, unless Config.OpenControls is set.
 package simulator

@@ -26,6 +26,7 @@ type Config struct {
 	RatePerMinute int                         // calls a minute of each limited domain, 0: no limit and no rate headers
 	AutoCreate    bool                        // a customer nobody created holds nothing, instead of being a 404
 	JournalPath   string                      // "": customers live in memory only; see journal
+	OpenControls  bool                        // the control side answers every machine, instead of this one only
 }
 
 // Simulator is an http.Handler, safe for use by many goroutines.
@@ -36,6 +37,7 @@ type Simulator struct {
 	log        *slog.Logger
 	currencies map[economy.Currency]string
 	autoCreate bool
+	controls   bool // open to every machine
 	initial    Faults
 	seed       uint64
 	mux        *http.ServeMux
@@ -55,7 +57,7 @@ type Simulator struct {
 func New(cfg Config) (*Simulator, error) {
 	s := &Simulator{
 		project: cfg.ProjectID, secretKey: cfg.SecretKey, now: cfg.Now, log: cfg.Log,
-		currencies: cfg.Currencies, autoCreate: cfg.AutoCreate, seed: cfg.Seed,
+		currencies: cfg.Currencies, autoCreate: cfg.AutoCreate, controls: cfg.OpenControls, seed: cfg.Seed,
 		initial: Faults{RatePerMinute: cfg.RatePerMinute},
 		mux:     http.NewServeMux(), books: newBooks(), busy: map[string]struct{}{},
 	}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// greet prints where everything is, and commands to paste.
+func (s *devStack) greet(io stdio, addr string) {
+	api := "http://" + addr
+	token, err := signSession(s.config.Session, devPlayer, devTokenTTL)
+	if err != nil {
+		s.log.Error("sign session", "error", err)
+		return
+	}
+	provider := s.config.RevenueCat.URL.String()
+	if s.sim != nil {
+		provider += "   (simulator; controls: http://" + s.simAt + "/control)"
+	}
+	game := strings.Join(endpointNames(s.config.HandOver), ", ") + " (SLUICE_HANDOVER_URL)"
+	if s.gameAt != "" {
+		game = s.state.GameURL + "   (sample game; controls: http://" + s.gameAt + "/control; what it holds: /control/players/" + devPlayer + ")"
+	}
+	_, _ = fmt.Fprintf(io.Out, `
+Sluice is ready.
+
+  API         %s   (documented at /docs)
+  RevenueCat  %s
+  Game        %s
+  PostgreSQL  %s
+  NATS        %s
+  Data        %s
+
+A session token of %s, valid for %s:
+
+  TOKEN=%s
+
+Spend 50 gems, then look at what it bought:
+
+  curl -s -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+       -d '{"item":"extra_life","idempotencyKey":"first-tap"}' %s/spend
+  curl -s -H "Authorization: Bearer $TOKEN" %s/inventory
+
+guild_banner is an item that the game's own server hands over.
+
+`, api, provider, game, s.config.Database.URL, s.config.NATS.URL, s.config.DataDir, devPlayer, devTokenTTL, token, api, api)
+	if key := s.config.Keys.Server[0].Reveal(); key == s.state.ServerKey { // one of the settings is not ours to show
+		_, _ = fmt.Fprintf(io.Out, `Grant gems as the game's server does:
+
+  curl -s -H "Authorization: Bearer %s" -H 'Content-Type: application/json' \
+       -d '{"app_user_id":"%s","adjustments":{"GEM":100},"reason":"quest","idempotency_key":"first-quest"}' %s/grants
+
+`, key, devPlayer, api)
+	}
+	if s.sim != nil {
+		_, _ = fmt.Fprintf(io.Out, "Give any player gems:\n\n  curl -s -d '{\"balances\":{\"GEM\":1000}}' http://%s/control/customers/player_2\n\n", s.simAt)
+	}
+}
