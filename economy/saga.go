@@ -168,6 +168,7 @@ func (s Spend) moved(to State, reason Reason) Spend {
 		panic(fmt.Sprintf("economy: %s may not become %s", s, to))
 	}
 	s.State, s.Reason = to, reason
+	s.FinishedAt = time.Time{}
 	s.UnknownSince, s.NeedsOperator = time.Time{}, "" // marks of the step that is now settled
 	return s
 }

@@ -148,8 +148,12 @@ func judge(s *session, batch []*pending, results []Result) error {
 		if results[position] != 0 {
 			continue
 		}
-		results[position] = Stale
 		kind := p.effects.Guard.Kind()
+		if kind.Judge == "" {
+			results[position] = kind.Otherwise
+			continue
+		}
+		results[position] = Stale
 		if losers[kind] == nil {
 			losers[kind] = newRowSet(kind)
 		}

@@ -19,9 +19,12 @@ const (
 	// costs PostgreSQL about 31 us a row against 270 us for single transactions;
 	// more gains little and keeps rows locked longer.
 	BatchMaxDefault = 256
-	// CommittersDefault is how many commits run at once: one gathers while the
-	// other waits for the disk.
+	// CommittersDefault is how many commits may run at once. One is enough: all that
+	// comes meanwhile is the next one. The other is for when that one is full, or hangs.
 	CommittersDefault = 2
+	// spareAfter is how long a commit may take before another may start beside it. It
+	// waits for a row that somebody holds, or for the disk: usual ones take milliseconds.
+	spareAfter = 100 * time.Millisecond
 	// QueueMaxDefault bounds new work that waits, a second or less of it here.
 	QueueMaxDefault = 8192
 	// PatienceDefault is how long a batch is retried while the database is gone
@@ -150,6 +153,7 @@ func (c *Committer) work() {
 		}
 		started := time.Now()
 		c.run(s, batch)
+		c.queue.committed()
 		c.config.Metrics.batch(len(batch), time.Since(started))
 	}
 }

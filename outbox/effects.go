@@ -73,8 +73,9 @@ type Kind struct {
 	Steps []Step
 	// Judge, of a guard only, tells why an effect did not apply: SQL over {rows}
 	// that returns effect and one of 'applied' (by this very effect, earlier),
-	// 'duplicate' or 'stale'. No row means stale.
-	Judge string
+	// 'duplicate' or 'stale'. No row means stale. Empty: every such effect is Otherwise.
+	Judge     string
+	Otherwise Result
 }
 
 // Column is a column's name and PostgreSQL type.

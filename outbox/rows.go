@@ -91,7 +91,7 @@ var finishKind = &Kind{
 		{"delete", `DELETE FROM outbox o USING {rows} r
 			WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
 	},
-	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
+	Otherwise: Duplicate,
 }
 
 // lockDeliveries takes the rows in key order, so that two commits cannot wait
@@ -133,7 +133,7 @@ var parkKind = &Kind{
 				attempts = r.attempts, last_error = r.error
 			FROM {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
 	},
-	Judge: `SELECT effect, 'stale' FROM {rows}`,
+	Otherwise: Stale,
 }
 
 // Kind implements Row.
@@ -178,7 +178,7 @@ var deadLetterKind = &Kind{
 			WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING 1`},
 		{"effects", `SELECT r.effect FROM {rows} r WHERE ((r.event_id, r.consumer) IN (SELECT event_id, consumer FROM {insert})) IS TRUE`},
 	},
-	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
+	Otherwise: Duplicate,
 }
 
 // Kind implements Row.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,13 +10,14 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // balancer is a load balancer as one would have in front of `serve`: it keeps
 // connections, looks at /readyz, sends to those that are ready in turn, and repeats
-// no request.
+// no request. When none is ready it tries those that only do not answer its looks.
 type balancer struct {
 	addr     string
 	backends []*backend
@@ -27,15 +29,21 @@ type balancer struct {
 
 type backend struct {
 	addr  string
-	ready atomic.Bool
+	state atomic.Int32
 	proxy *httputil.ReverseProxy
 }
 
+// How a backend was when it was looked at.
 const (
-	// lookEvery is how often the balancer looks at /readyz.
-	lookEvery = 100 * time.Millisecond
-	// looksMax is how many looks in a row may come to nothing. A 503 counts at once.
-	looksMax = 3
+	backendReady  = iota
+	backendSilent // looksMax looks in a row had no answer: it is slow, or the machine is
+	backendOff    // it says 503, or refuses connections
+)
+
+const (
+	lookEvery    = 100 * time.Millisecond
+	lookPatience = 3 * lookEvery
+	looksMax     = 3
 )
 
 // newBalancer starts one for backends that are ready.
@@ -51,9 +59,7 @@ func newBalancer(t testing.TB, addrs ...string) *balancer {
 			b.note(fmt.Sprintf("%s: %s %s: %v", addr, r.Method, r.URL.Path, err))
 			w.WriteHeader(http.StatusBadGateway)
 		}
-		one := &backend{addr: addr, proxy: proxy}
-		one.ready.Store(true)
-		b.backends = append(b.backends, one)
+		b.backends = append(b.backends, &backend{addr: addr, proxy: proxy})
 	}
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
@@ -68,7 +74,7 @@ func newBalancer(t testing.TB, addrs ...string) *balancer {
 
 // watch looks at /readyz until done.
 func (b *backend) watch(done <-chan struct{}) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * lookEvery}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: lookPatience}
 	inVain := 0
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -79,26 +85,35 @@ func (b *backend) watch(done <-chan struct{}) {
 		case <-ticker.C:
 		}
 		answer, err := client.Get("http://" + b.addr + "/readyz")
-		if err != nil {
-			if inVain++; inVain == looksMax {
-				b.ready.Store(false)
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			b.state.Store(backendOff)
+		case err != nil:
+			if inVain++; inVain >= looksMax {
+				b.state.CompareAndSwap(backendReady, backendSilent)
 			}
-			continue
+		default:
+			inVain = 0
+			_ = answer.Body.Close()
+			state := int32(backendOff)
+			if answer.StatusCode == http.StatusOK {
+				state = backendReady
+			}
+			b.state.Store(state)
 		}
-		inVain = 0
-		_ = answer.Body.Close()
-		b.ready.Store(answer.StatusCode == http.StatusOK)
 	}
 }
 
 // ServeHTTP implements http.Handler.
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	first := b.turn.Add(1)
-	for i := range uint64(len(b.backends)) {
-		one := b.backends[(first+i)%uint64(len(b.backends))]
-		if one.ready.Load() {
-			one.proxy.ServeHTTP(w, r)
-			return
+	for _, state := range []int32{backendReady, backendSilent} {
+		for i := range uint64(len(b.backends)) {
+			one := b.backends[(first+i)%uint64(len(b.backends))]
+			if one.state.Load() == state {
+				one.proxy.ServeHTTP(w, r)
+				return
+			}
 		}
 	}
 	b.note("nobody is ready")
@@ -108,7 +123,7 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // allReady reports whether every backend was ready when it was looked at.
 func (b *balancer) allReady() bool {
 	for _, one := range b.backends {
-		if !one.ready.Load() {
+		if one.state.Load() != backendReady {
 			return false
 		}
 	}

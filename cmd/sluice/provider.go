@@ -106,7 +106,7 @@ func (e *etas) count(ctx context.Context) (int, error) {
 		return e.waiting, nil
 	}
 	err := e.db.GetContext(ctx, &e.waiting, `SELECT
-		(SELECT count(DISTINCT app_user_id) FROM spends WHERE state = 'requested') + (SELECT count(*) FROM spends WHERE state = 'refunding')`)
+		(SELECT count(DISTINCT app_user_id) FROM spends WHERE finished_at IS NULL AND state = 'requested') + (SELECT count(*) FROM spends WHERE finished_at IS NULL AND state = 'refunding')`)
 	if err != nil {
 		return 0, err
 	}

@@ -80,9 +80,9 @@ var attemptedKind = &outbox.Kind{
 				state = CASE WHEN r.aside THEN 'unknown' ELSE a.state END,
 				unknown_since = coalesce(a.unknown_since, r.unknown_since)
 			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
-				AND a.state IN ('open', 'unknown') AND a.attempts = r.attempt RETURNING r.effect, a.id, a.unknown_since, a.spend_id`},
+				AND a.state IN ('open', 'unknown') AND a.attempts = r.attempt RETURNING r.effect, a.id, a.app_user_id, a.unknown_since, a.spend_id`},
 		{Name: "mark", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
-			WHERE s.adjustment_id = u.id AND s.state = 'requested' AND s.unknown_since IS DISTINCT FROM u.unknown_since`},
+			WHERE s.app_user_id = u.app_user_id AND s.finished_at IS NULL AND s.adjustment_id = u.id AND s.state = 'requested' AND s.unknown_since IS DISTINCT FROM u.unknown_since`},
 		{Name: "mark_refund", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
 			WHERE s.id = u.spend_id AND s.state = 'refunding' AND s.unknown_since IS DISTINCT FROM u.unknown_since`},
 		{Name: "effects", SQL: `SELECT effect FROM {update}`},

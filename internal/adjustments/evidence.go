@@ -16,7 +16,8 @@ var unbindKind = &outbox.Kind{
 	Name:    "adjustment_unbind",
 	Columns: []outbox.Column{{Name: "id", Type: "uuid"}},
 	Steps: []outbox.Step{{Name: "update", SQL: `UPDATE spends s SET adjustment_id = NULL, unknown_since = NULL
-		FROM {rows} r WHERE s.adjustment_id = r.id AND s.state = 'requested'`}},
+		FROM {rows} r JOIN adjustments a ON a.id = r.id
+		WHERE s.app_user_id = a.app_user_id AND s.finished_at IS NULL AND s.adjustment_id = a.id AND s.state = 'requested'`}},
 }
 
 func (r unbindRow) Kind() *outbox.Kind { return unbindKind }

@@ -45,9 +45,10 @@ FROM unnest($1::text[], $2::int[]) p (app_user_id, waiting)
 LEFT JOIN adjustments a ON a.app_user_id = p.app_user_id AND a.state = 'open'
 LEFT JOIN LATERAL (
 	(SELECT ` + books.SpendColumns + ` FROM spends
-		WHERE a.id IS NULL AND app_user_id = p.app_user_id AND state = 'requested' AND adjustment_id IS NULL AND NOT held ORDER BY seq LIMIT p.waiting)
+		WHERE a.id IS NULL AND app_user_id = p.app_user_id AND finished_at IS NULL AND state = 'requested' AND adjustment_id IS NULL AND NOT held ORDER BY seq LIMIT p.waiting)
 	UNION ALL
-	(SELECT ` + books.SpendColumns + ` FROM spends WHERE adjustment_id = a.id AND state = 'requested' ORDER BY seq)
+	(SELECT ` + books.SpendColumns + ` FROM spends
+		WHERE app_user_id = a.app_user_id AND finished_at IS NULL AND adjustment_id = a.id AND state = 'requested' ORDER BY seq)
 	UNION ALL
 	(SELECT ` + books.SpendColumns + ` FROM spends WHERE id = a.spend_id)
 ) s ON true`
@@ -58,7 +59,8 @@ const asideQuery = `SELECT a.app_user_id, ` + adjustmentColumns + `, NULL, s.*
 FROM (SELECT * FROM adjustments WHERE id = $1 AND state = 'unknown'
 	UNION ALL SELECT * FROM adjustments WHERE spend_id = $2 AND state = 'unknown' LIMIT 1) a
 LEFT JOIN LATERAL (
-	(SELECT ` + books.SpendColumns + ` FROM spends WHERE adjustment_id = a.id AND state = 'requested' ORDER BY seq)
+	(SELECT ` + books.SpendColumns + ` FROM spends
+		WHERE app_user_id = a.app_user_id AND finished_at IS NULL AND adjustment_id = a.id AND state = 'requested' ORDER BY seq)
 	UNION ALL
 	(SELECT ` + books.SpendColumns + ` FROM spends WHERE id = a.spend_id)
 ) s ON true`

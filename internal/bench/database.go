@@ -66,7 +66,7 @@ func openMark(ctx context.Context, db *sqlx.DB) (seq int64, err error) {
 func atRest(ctx context.Context, db *sqlx.DB, players string) (bool, error) {
 	var busy bool
 	err := db.GetContext(ctx, &busy, `SELECT
-		EXISTS (SELECT FROM spends WHERE state IN ('requested', 'charged', 'refunding') AND starts_with(app_user_id, $1))
+		EXISTS (SELECT FROM spends WHERE finished_at IS NULL AND starts_with(app_user_id, $1))
 		OR EXISTS (SELECT FROM outbox WHERE starts_with(payload->>'subject', $1))`, players)
 	if err != nil {
 		return false, fmt.Errorf("look for open spends: %w", err)

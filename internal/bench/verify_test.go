@@ -22,7 +22,7 @@ func spend(t *testing.T, db *sqlx.DB, player, state string) uuid.UUID {
 	run(t, db, `INSERT INTO adjustments (id, leased_until, opened_at, settled_at, change_id, app_user_id, purpose, state, idempotency_key, body, leased_by, deltas)
 		VALUES ($1::uuid, now(), now(), now(), $1::uuid, $2, 'charge', 'applied', $1::uuid || ':charge', '{}', '', '{"GEM":-50}')`, adjustment, player)
 	run(t, db, `INSERT INTO spends (id, quantity, catalog_version, accepted_at, finished_at, adjustment_id, change_id, app_user_id, idempotency_key, item, state, left_state, cost)
-		VALUES ($1::uuid, 2, 1, now(), now(), $2, $1::uuid, $3, $1::uuid::text, 'extra_life', $4, $5, '{"GEM":50,"GOLD":3}')`, id, adjustment, player, state, left)
+		VALUES ($1::uuid, 2, 1, now(), CASE WHEN $4 <> 'charged' THEN now() END, $2, $1::uuid, $3, $1::uuid::text, 'extra_life', $4, $5, '{"GEM":50,"GOLD":3}')`, id, adjustment, player, state, left)
 	lines := map[string][][3]string{
 		"fulfilled": {{"charge", "wallet", "in_flight"}, {"fulfil", "in_flight", "sink"}},
 		"refunded":  {{"charge", "wallet", "in_flight"}, {"refund", "in_flight", "wallet"}},
@@ -78,7 +78,7 @@ func TestTheBooksAreVerified(t *testing.T) {
 		{name: "a spend is somebody else's", change: func(b *books) { b.accepted[0].player = "bench-9" }, says: "accepted "},
 		{name: "a spend too many", change: func(b *books) { b.told = 3 }, says: "as many spends as answers named"},
 		{name: "a spend too few", change: func(b *books) { b.told, b.unknown = 6, 1 }, says: "as many spends as answers named"},
-		{name: "a spend is not final", sql: "UPDATE spends SET state = 'charged', left_state = 'requested'" + ours, says: "spends are final"},
+		{name: "a spend is not final", sql: "UPDATE spends SET state = 'charged', left_state = 'requested', finished_at = NULL" + ours, says: "spends are final"},
 		{name: "a delivery is owed", sql: `INSERT INTO outbox (event_id, consumer, lane, subject, payload) VALUES ('e', 'adjust', 'live', 's', '{"subject":"bench-1"}')`, says: "the outbox owes nothing"},
 		{name: "a call is open", sql: "UPDATE adjustments SET state = 'open', settled_at = NULL" + ours, says: "no call's outcome is open"},
 		{name: "a person is needed", sql: "UPDATE spends SET needs_operator = 'why'" + ours, says: "nothing needs a person"},
@@ -130,7 +130,7 @@ func TestRestIsNothingOpenAndNothingOwed(t *testing.T) {
 	require.True(t, rest(), "it is somebody else's")
 	id := spend(t, db, "bench-1", "charged")
 	require.False(t, rest())
-	run(t, db, "UPDATE spends SET state = 'fulfilled', left_state = 'charged' WHERE id = $1", id)
+	run(t, db, "UPDATE spends SET state = 'fulfilled', left_state = 'charged', finished_at = now() WHERE id = $1", id)
 	require.True(t, rest())
 	run(t, db, `INSERT INTO outbox (event_id, consumer, lane, subject, payload) VALUES ('e', 'adjust', 'live', 's', '{"subject":"bench-1"}')`)
 	require.False(t, rest())

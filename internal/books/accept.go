@@ -37,7 +37,7 @@ var acceptKind = &outbox.Kind{
 		// reading the player's whole past by the index of keys.
 		{Name: "room", SQL: `SELECT r.effect FROM (SELECT *, row_number() OVER (PARTITION BY app_user_id ORDER BY effect) AS nth FROM {rows}) r
 			WHERE r.open_max = 0 OR r.nth + (SELECT count(*) FROM (SELECT FROM spends s
-				WHERE s.app_user_id = r.app_user_id AND s.state IN ('requested', 'charged', 'refunding') ORDER BY s.seq LIMIT r.open_max) o) <= r.open_max`},
+				WHERE s.app_user_id = r.app_user_id AND s.finished_at IS NULL ORDER BY s.seq LIMIT r.open_max) o) <= r.open_max`},
 		// The counters of limited items, locked in key order: after waiting for another
 		// commit this sees what that one counted.
 		{Name: "counter", SQL: `SELECT c.app_user_id, c.item, c.used FROM item_counters c

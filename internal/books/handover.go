@@ -57,7 +57,7 @@ type Undelivered struct {
 func (b *Books) Undelivered(ctx context.Context) ([]Undelivered, error) {
 	var list []Undelivered
 	err := b.db.SelectContext(ctx, &list, `SELECT catalog_version, item, state, count(*) AS spends, min(charged_at) AS oldest
-		FROM spends WHERE state IN ('charged', 'refunding') AND revoked_at IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`)
+		FROM spends WHERE finished_at IS NULL AND state IN ('charged', 'refunding') AND revoked_at IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`)
 	if err != nil {
 		return nil, fmt.Errorf("read undelivered spends: %w", err)
 	}
@@ -71,7 +71,7 @@ func (b *Books) UndeliveredOf(ctx context.Context, items []Undelivered, limit in
 	for i, u := range items {
 		versions[i], names[i] = u.CatalogVersion, u.Item
 	}
-	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends WHERE state IN ('charged', 'refunding') AND revoked_at IS NULL
+	return b.many(ctx, "SELECT "+SpendColumns+` FROM spends WHERE finished_at IS NULL AND state IN ('charged', 'refunding') AND revoked_at IS NULL
 		AND (catalog_version, item) IN (SELECT * FROM unnest($1::bigint[], $2::text[])) ORDER BY charged_at LIMIT $3`,
 		postgres.Array(versions), postgres.Array(names), limit)
 }

@@ -120,6 +120,7 @@ func (a *account) settle(t terms, now int64, k ask) {
 	a.Log = a.Log.after(now)
 	for _, c := range k.unused {
 		a.Log = a.Log.giveBack(c.Until, c.Calls)
+		a.Tokens += float64(c.Calls) // refill cuts what is too much
 	}
 	if others := k.usage - a.Log.used(); others > 0 { // somebody else uses the same key
 		a.Log = a.Log.add(roundUp(now+t.span, t.lease), others)

@@ -288,3 +288,16 @@ func TestPermitsAreHeldReadyOnlyWhenTheLimitIsFarAway(t *testing.T) {
 	g = w.account.lease(w.terms, w.now, ask{process: "a", extra: 10})
 	assert.Zero(t, g.extra)
 }
+
+// A permit that lapses, or whose call turns out to be needless, costs nobody a call.
+func TestWhatIsGivenBackMayStartAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(60, "a")
+	w.come("a", Live, 100)
+	first := w.lease("a")
+	require.Positive(t, first.calls.total())
+	w.now += w.terms.lease
+	again := w.account.lease(w.terms, w.now, ask{process: "a", calls: perWeight{Live: 100}, players: perWeight{Live: 100},
+		unused: []counted{{Until: first.until, Calls: first.calls.total()}}})
+	require.Equal(t, first.calls, again.calls)
+}

@@ -22,17 +22,27 @@ func TestAnAdmittedCallIsMadeOnce(t *testing.T) {
 	call.Unused()
 }
 
+// The next has it while it is good, and the account after that.
 func TestACallThatIsNotMadeGivesItsPermitBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	call, err := r.Admit(t.Context(), "p", false)
 	require.NoError(t, err)
+	mine := call.attempt.permit
+	mine.good = r.budget.config.Now().Add(time.Hour)
+	call.attempt.permit = mine
 	call.Unused()
-	call.Unused()
-	r.budget.mu.Lock()
-	defer r.budget.mu.Unlock()
-	require.Len(t, r.budget.desks[domain].unused, 1)
-	require.Equal(t, 1, r.budget.desks[domain].unused[0].Calls)
+	call.Unused() // once
+	next, err := r.budget.Take(t.Context(), domain, Live, "q")
+	require.NoError(t, err)
+	require.Equal(t, mine, next)
+
+	next.good = r.budget.config.Now()
+	next.Unused()
+	require.Eventually(t, func() bool {
+		list, _, err := r.budget.Status(t.Context())
+		return err == nil && len(list) == 1 && list[0].Used == 0
+	}, 10*time.Second, time.Millisecond)
 }
 
 // Preparing a call takes time. What may no longer start is not sent, and says when.

@@ -106,11 +106,19 @@ type Permit struct {
 	good  time.Time // no call starts on it later
 }
 
-// Unused gives back a permit on which no call was started.
+// Unused gives back a permit on which no call was started: to whoever waits in this
+// process, or who comes while it is good, and otherwise to the account.
 func (p Permit) Unused() {
-	p.desk.budget.mu.Lock()
-	defer p.desk.budget.mu.Unlock()
-	p.desk.giveBack(p.until, 1)
+	d, b := p.desk, p.desk.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.hearing || !d.good(p):
+		d.giveBack(p.until, 1)
+	case !d.handAny(p, b.config.Now()):
+		d.ready = append(d.ready, p)
+	}
+	d.wake()
 }
 
 // Good reports whether a call may still start on the permit.

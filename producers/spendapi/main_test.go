@@ -181,11 +181,8 @@ func (b *testBundle) move(t testing.TB, id string, reason economy.Reason, states
 			_, err = b.db.ExecContext(ctx, `UPDATE spends SET adjustment_id = id, charged_at = CASE WHEN kind = 'spend' THEN $2::timestamptz END WHERE id = $1`, id, at)
 			require.NoError(t, err)
 		}
-		if state.Final() {
-			_, err := b.db.ExecContext(ctx, `UPDATE spends SET finished_at = $2 WHERE id = $1`, id, at)
-			require.NoError(t, err)
-		}
-		_, err := b.db.ExecContext(ctx, `UPDATE spends SET left_state = state, state = $2, reason = $3 WHERE id = $1`, id, string(state), string(reason))
+		_, err := b.db.ExecContext(ctx, `UPDATE spends SET left_state = state, state = $2, reason = $3, finished_at = CASE WHEN $4 THEN $5::timestamptz END
+			WHERE id = $1`, id, string(state), string(reason), state.Final(), at)
 		require.NoError(t, err)
 	}
 	spend, err := books.New(b.db).Spend(ctx, id)
