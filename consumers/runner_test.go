@@ -225,7 +225,7 @@ func TestStaleEffectsAreDecidedAnew(t *testing.T) {
 	var l *line
 	l = newLine(t, func(attempt int, event events.Event) (outbox.Effects, error) {
 		if attempt == 1 { // somebody else is faster
-			_, err := l.db.Exec("UPDATE spends SET left_state = state, state = 'declined', change_id = gen_random_uuid()")
+			_, err := l.db.Exec("UPDATE spends SET left_state = state, state = 'declined', finished_at = now(), change_id = gen_random_uuid()")
 			require.NoError(t, err)
 			return decline(t, l, event), nil
 		}

@@ -4,7 +4,7 @@
 -- touch no index (heap-only updates), if the page has room for them. The spends of
 -- an adjustment are found among their player's open ones.
 ALTER TABLE spends
-    ADD CONSTRAINT spends_open_is_not_finished_check CHECK (finished_at IS NULL OR state IN ('fulfilled', 'declined', 'refunded')),
+    ADD CONSTRAINT spends_finished_check CHECK ((finished_at IS NULL) = (state IN ('requested', 'charged', 'refunding'))),
     SET (fillfactor = 50);
 DROP INDEX spends_open_idx;
 CREATE INDEX spends_open_idx ON spends (app_user_id, seq) WHERE finished_at IS NULL;

@@ -70,6 +70,17 @@ func TestEqualGuardsAreNeverInOneBatch(t *testing.T) {
 	require.Equal(t, map[outbox.Result]int{outbox.Applied: 2, outbox.Stale: 2}, tally)
 }
 
+func TestCommitThatHangsDoesNotHoldUpOthers(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	c := committer(t, db, nil)
+	release := blocked(t, db, c)
+	defer release()
+	result, err := c.Commit(t.Context(), accept(newSpend("another", "k"))) // returns while the other still waits for its row
+	require.NoError(t, err)
+	require.Equal(t, outbox.Applied, result)
+}
+
 func TestStaleGuardChangesNothing(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)

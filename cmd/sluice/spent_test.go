@@ -68,7 +68,8 @@ func TestWhatTheBudgetCannotStartIsNotBound(t *testing.T) {
 	require.LessOrEqual(t, attempts-len(calls), len(calls)/10, "attempts are counted that were none")
 	require.Positive(t, refunds)
 	require.Greater(t, together, 1.5)
-	require.Greater(t, busy, longer(0.5, 0.9), "the provider was idle while spends waited")
+	// The burst at the start is paid for in its minute: a tenth is not there to be used.
+	require.Greater(t, busy, longer(0.5, 0.8), "the provider was idle while spends waited")
 }
 
 // busyShare is how much of what a limit a minute lets start was started between two moments.

@@ -89,12 +89,12 @@ func moveInSQL(t *testing.T, db *sqlx.DB, kind economy.Kind, from, to economy.St
 	require.NoError(t, tx.Get(&check, "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'spends_state_check'"))
 	_, err = tx.Exec("ALTER TABLE spends DROP CONSTRAINT spends_state_check")
 	require.NoError(t, err)
-	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, change_id, app_user_id, idempotency_key, item, cost, adjustment_id, kind, state)
-		VALUES ($1, 1, 1, now(), $1, 'p', $4, 'i', '{}', $1, $2, $3)`, id, kind.String(), string(from), id)
+	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, finished_at, change_id, app_user_id, idempotency_key, item, cost, adjustment_id, kind, state)
+		VALUES ($1, 1, 1, now(), CASE WHEN $5 THEN now() END, $1, 'p', $4, 'i', '{}', $1, $2, $3)`, id, kind.String(), string(from), id, from.Final())
 	require.NoError(t, err)
 	_, err = tx.Exec("ALTER TABLE spends ADD CONSTRAINT spends_state_check " + check + " NOT VALID")
 	require.NoError(t, err)
-	_, err = tx.Exec("UPDATE spends SET left_state = state, state = $2 WHERE id = $1", id, string(to))
+	_, err = tx.Exec("UPDATE spends SET left_state = state, state = $2, finished_at = CASE WHEN $3 THEN now() END WHERE id = $1", id, string(to), to.Final())
 	if err != nil {
 		require.Equal(t, postgres.Data, postgres.Classify(err), err)
 	}
@@ -106,8 +106,8 @@ func insertInSQL(t *testing.T, db *sqlx.DB, kind economy.Kind, state economy.Sta
 	tx, err := db.Beginx()
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback() }()
-	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, change_id, app_user_id, idempotency_key, item, cost, kind, state)
-		VALUES ($1, 1, 1, now(), $1, 'p', 'k', 'i', '{}', $2, $3)`, outbox.NewID(), kind.String(), string(state))
+	_, err = tx.Exec(`INSERT INTO spends (id, quantity, catalog_version, accepted_at, finished_at, change_id, app_user_id, idempotency_key, item, cost, kind, state)
+		VALUES ($1, 1, 1, now(), CASE WHEN $4 THEN now() END, $1, 'p', 'k', 'i', '{}', $2, $3)`, outbox.NewID(), kind.String(), string(state), state.Final())
 	return err == nil
 }
 

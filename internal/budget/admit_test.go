@@ -58,6 +58,7 @@ func TestWhatChangesBetweenAdmissionAndCallCounts(t *testing.T) {
 			c.attempt.permit.good = r.budget.config.Now()
 		}, economy.Applied, 1},
 		{"a pause came", func(t *testing.T, r *rig, _ *Call) {
+			t.Helper()
 			require.NoError(t, r.budget.Closed(t.Context(), domain, time.Hour))
 		}, economy.Temporary, 0},
 		{"the circuit opened", func(_ *testing.T, r *rig, _ *Call) { fail(r.budget) }, economy.Temporary, 0},

@@ -242,6 +242,9 @@ func (g *generator) step(s *spendRow) outbox.Effects {
 	if change.Empty() {
 		next := spend
 		next.State = economy.States[g.IntN(len(economy.States))]
+		if next.FinishedAt = (time.Time{}); next.State.Final() == g.mostly() {
+			next.FinishedAt = g.at()
+		}
 		change = economy.Change{From: spend.State, Spend: next, Release: spend.Limited}
 	}
 	var guard outbox.GuardRow = books.Move{Change: change}

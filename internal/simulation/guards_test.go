@@ -175,6 +175,9 @@ func (tx *transaction) setMoved(s *spendRow, row values) {
 	if s.State != economy.Requested && s.State != economy.Declined && s.AdjustmentID == "" {
 		tx.refuse("spends_charged_is_bound_check: %s", s.ID)
 	}
+	if s.FinishedAt.IsZero() == s.State.Final() {
+		tx.refuse("spends_finished_check: %s is %s, finished at %s", s.ID, s.State, s.FinishedAt)
+	}
 	tx.checkRevoked(s)
 	if before == economy.Fulfilled && next != before {
 		tx.broken("%s left fulfilled without an operator", s.ID)
