@@ -1,12 +1,13 @@
-# Everything a person or CI does here. Variables: ARGS (of run), PKG (what test tests), LONG (what long tests).
+# Everything a person or CI does here. Variables: ARGS (of run), PKG (what test tests), LONG (what long tests), FUZZTIME.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
 PKG ?= ./...
 # The tests that have a larger version, or a stricter one.
-LONG ?= ^(TestHotPlayersAreChargedTogether|TestWhatTheBudgetCannotStartIsNotBound|TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown|TestADeadEndpointSlowsNobodyElse)$$
+LONG ?= ^(TestHotPlayersAreChargedTogether|TestWhatTheBudgetCannotStartIsNotBound|TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown|TestADeadEndpointSlowsNobodyElse|TestABurstOfRenewalsLeavesPlayersAlone)$$
 ARGS ?=
+FUZZTIME ?= 150s
 
 # The packages where goroutines meet; race runs their tests again and again.
 CONCURRENT := ./outbox/... ./consumers/... ./producers/... ./internal/...
@@ -38,6 +39,12 @@ allocations: go postgres ## Test that a spend allocates no more than it did (20 
 .PHONY: long
 long: go postgres ## Run the long end-to-end tests (30 minutes; not in CI)
 	E2E_LONG=1 go test -count=1 -v -timeout 90m -parallel 1 ./cmd/sluice -run '$(LONG)'
+
+# FUZZTIME is how long each of the two targets runs; make test runs their seeds.
+.PHONY: fuzz
+fuzz: go ## Send random webhooks through the whole handler and their reader (5 minutes; nightly)
+	go test -run '^$$' -fuzz '^FuzzWebhook$$' -fuzztime $(FUZZTIME) ./producers/rcwebhook
+	go test -run '^$$' -fuzz '^FuzzFacts$$' -fuzztime $(FUZZTIME) ./internal/revenuecat/webhooks
 
 .PHONY: race
 race: go-race postgres ## Run the tests of the concurrent packages three times, in random order

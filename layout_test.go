@@ -38,6 +38,8 @@ var rooms = []room{
 	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy", "internal/tracing"}},
 	{"internal/handover", "speaks to the game's own servers; knows none of our tables", []string{"economy", "internal/tracing"}},
 	{"internal/samplegame", "plays a game's server; shares no code with the client it tests", nil},
+	{"internal/purchases", "the tables of purchases made with money: row kinds and reads", []string{"outbox", "events", "economy", "internal/postgres"}},
+	{"internal/revenuecat/webhooks", "reads what the provider tells; knows none of our tables", []string{"economy"}},
 	{"internal/revenuecat/simulator", "plays the provider; shares no code with the client it tests", []string{"economy"}},
 	{
 		"internal/budget", "decides which call to the provider starts when, over all processes",
@@ -48,7 +50,7 @@ var rooms = []room{
 		[]string{"internal/books", "internal/gather", "internal/revenuecat", "outbox", "events", "economy", "internal/postgres", "internal/tracing"},
 	},
 	{
-		"internal/monitor", "reads lag and backlog; changes nothing",
+		"internal/monitor", "reads lag and backlog; writes only when webhooks could come",
 		[]string{"internal/broker", "internal/postgres", "outbox", "events", "economy", "internal/books"},
 	},
 
@@ -56,6 +58,7 @@ var rooms = []room{
 
 	{"producers", "the contract of what writes to the outbox", producerMay},
 	{"producers/spendapi", "takes spends over HTTP", append([]string{"producers"}, producerMay...)},
+	{"producers/rcwebhook", "takes the provider's webhooks", append([]string{"producers"}, producerMay...)},
 
 	{
 		"consumers", "the contract and the runner of what reads from the broker",
@@ -64,6 +67,9 @@ var rooms = []room{
 	{"consumers/adjust", "charges", consumerMay},
 	{"consumers/fulfil", "hands over", consumerMay},
 	{"consumers/compensate", "refunds", consumerMay},
+	{"consumers/access", "turns what stores tell into what customers may use and have", consumerMay},
+	{"consumers/mirror", "keeps what the provider does to balances", consumerMay},
+	{"consumers/resync", "reads customers from the provider again", consumerMay},
 
 	{"internal/serving", "ends an HTTP server without cutting a client off; knows nothing of what it serves", nil},
 	{"internal/devstack", "starts servers; knows nothing of what they are for", nil},
@@ -80,11 +86,13 @@ var rooms = []room{
 }
 
 // A producer never imports the config: cmd passes it what it needs.
-var producerMay = []string{"outbox", "internal/books", "internal/revenuecat", "internal/postgres", "internal/tracing", "events", "economy"}
+var producerMay = []string{
+	"outbox", "internal/books", "internal/purchases", "internal/revenuecat", "internal/revenuecat/webhooks", "internal/postgres", "internal/tracing", "events", "economy",
+}
 
 // A consumer speaks in events, never to another consumer, never to the broker.
 var consumerMay = []string{
-	"consumers", "internal/adjustments", "internal/books", "internal/handover", "internal/revenuecat", "outbox", "events", "economy",
+	"consumers", "internal/adjustments", "internal/books", "internal/handover", "internal/purchases", "internal/revenuecat", "internal/revenuecat/webhooks", "outbox", "events", "economy",
 }
 
 // A foreign module that only some rooms may know. Tests of any package may.

@@ -51,8 +51,13 @@ func ParseCatalog(name string, raw []byte) (economy.Catalog, error) {
 	d := &document{name: name}
 	p := catalogParser{document: d}
 	items := make(map[string]economy.Item)
+	var packages map[string]economy.Package
 	if top := d.open(raw); top != nil {
-		for _, f := range p.known(top, "", "items") {
+		for _, f := range p.known(top, "", "items", "packages") {
+			if f.name == "packages" {
+				packages = p.packages(f)
+				continue
+			}
 			for _, item := range d.fields(f.value, f.path) {
 				items[item.name] = p.item(item)
 			}
@@ -64,7 +69,7 @@ func ParseCatalog(name string, raw []byte) (economy.Catalog, error) {
 	if len(d.problems) > 0 {
 		return economy.Catalog{}, errors.Join(d.problems...)
 	}
-	return economy.Catalog{Items: items}, nil
+	return economy.Catalog{Items: items, Packages: packages}, nil
 }
 
 // catalogParser reads items. A value that cannot be read is reported and takes a
@@ -125,8 +130,14 @@ func (p catalogParser) item(at entry) economy.Item {
 // the message begins with, or of the item when it is about none.
 func (p catalogParser) validate(it economy.Item, at entry, lines map[string]int) {
 	one := economy.Catalog{Items: map[string]economy.Item{it.ID: it}}
-	for _, problem := range joined(one.Validate()) {
-		text := strings.TrimPrefix(problem.Error(), fmt.Sprintf("item %q: ", it.ID))
+	p.report(one.Validate(), fmt.Sprintf("item %q: ", it.ID), at, lines)
+}
+
+// report reports the problems of what stands at an entry, each at the line of the
+// field its message begins with. prefix is how they name what they are about.
+func (p catalogParser) report(problems error, prefix string, at entry, lines map[string]int) {
+	for _, problem := range joined(problems) {
+		text := strings.TrimPrefix(problem.Error(), prefix)
 		line := at.line
 		for name, n := range lines {
 			if strings.HasPrefix(text, name) {

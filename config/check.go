@@ -75,8 +75,7 @@ func (k *checker) provider() {
 		k.add("SLUICE_REVENUECAT_PROJECT_ID", "%q has characters that no project id has: copy it from the project's settings", id)
 	}
 	k.headerValue("SLUICE_REVENUECAT_SECRET_KEY", k.config.RevenueCat.SecretKey)
-	authorization := k.config.Webhook.Authorization.Reveal()
-	if strings.TrimSpace(authorization) != authorization || strings.ContainsFunc(authorization, unicode.IsControl) {
+	if !keepsInHeader(k.config.Webhook.Authorization.Reveal()) {
 		k.add("SLUICE_WEBHOOK_AUTHORIZATION", "begins or ends with a space, or holds a control character, which a header loses: write the value without")
 	}
 }
@@ -120,6 +119,34 @@ func (k *checker) headerValue(name string, secret Secret) {
 	}
 }
 
+// keepsInHeader reports whether a header brings a whole value as it is.
+func keepsInHeader(s string) bool {
+	return strings.TrimSpace(s) == s && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// webhooks checks what is taken of webhooks, and for how long.
+func (k *checker) webhooks() {
+	w := k.config.Webhook
+	if e := w.Environment; e != WebhooksProduction && e != WebhooksSandbox && e != WebhooksBoth {
+		k.add("SLUICE_WEBHOOK_ENVIRONMENT", "%q is not an environment: write production, sandbox or both", string(e))
+	}
+	if w.BodyDays < 0 || w.BodyDays > daysMax {
+		k.add("SLUICE_WEBHOOK_BODY_DAYS", "%d is not from 0 to %d: write days such as 30, or 0 for never", w.BodyDays, daysMax)
+	}
+	if w.Silence < 0 {
+		k.add("SLUICE_WEBHOOK_SILENCE", "%s is below 0: write one such as 6h, or 0 for no alarm", showDuration(w.Silence))
+	}
+	switch {
+	case w.RowDays < 0 || w.RowDays > daysMax:
+		k.add("SLUICE_WEBHOOK_ROW_DAYS", "%d is not from 0 to %d: write days such as 400, or 0 for never", w.RowDays, daysMax)
+	case w.RowDays > 0 && w.RowDays < w.BodyDays:
+		k.add("SLUICE_WEBHOOK_ROW_DAYS", "%d is less than the %d days of bodies, which go with their rows: write as many or more", w.RowDays, w.BodyDays)
+	}
+}
+
+// daysMax is a hundred years: more is a typing mistake, and overflows durations.
+const daysMax = 36_500
+
 func visibleASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
@@ -131,6 +158,12 @@ func (k *checker) numbers() {
 	}
 	if d := k.config.HTTP.DrainGrace; d < 0 || d > drainGraceMax {
 		k.add("SLUICE_HTTP_DRAIN_GRACE", "%s is not from 0s to %s: write one such as 3s", showDuration(d), showDuration(drainGraceMax))
+	}
+	if d := k.config.Claims.Wait; d <= 0 {
+		k.add("SLUICE_CLAIM_WAIT", "%s is not more than 0: write one such as 30s", showDuration(d))
+	}
+	if d := k.config.Claims.Patience; d < k.config.Claims.Wait {
+		k.add("SLUICE_CLAIM_PATIENCE", "%s is less than SLUICE_CLAIM_WAIT, %s: write one such as 1h", showDuration(d), showDuration(k.config.Claims.Wait))
 	}
 	if rate := k.config.PlayerRate; !(rate >= 0) || math.IsInf(rate, 0) {
 		k.add("SLUICE_PLAYER_RATE", "%v is not a rate: write requests a second such as 20, or 0 for no limit", rate)

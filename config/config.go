@@ -15,11 +15,14 @@ type Config struct {
 	NATS       NATS
 	RevenueCat RevenueCat
 	Webhook    Webhook
-	Session    Session
-	Keys       Keys
-	Catalog    string  // path of the catalogue file, from the working directory
-	DataDir    string  // folder of what `sluice dev` and `sluice nats` keep
-	PlayerRate float64 // requests a second of one player, with bursts of five seconds of it; 0: no limit
+	// SandboxTesters are App User IDs whose purchases in the sandbox count.
+	SandboxTesters []string
+	Claims         Claims
+	Session        Session
+	Keys           Keys
+	Catalog        string  // path of the catalogue file, from the working directory
+	DataDir        string  // folder of what `sluice dev` and `sluice nats` keep
+	PlayerRate     float64 // requests a second of one player, with bursts of five seconds of it; 0: no limit
 	// PlayerOpenMax is how many spends and grants of one player may be open; 0: no limit.
 	PlayerOpenMax int
 	GrantMax      int // the most that one grant may give of one currency; 0: no grants
@@ -69,12 +72,40 @@ type RevenueCat struct {
 	SoleWriter bool
 }
 
-// Webhook is how RevenueCat's webhooks prove where they come from.
+// Webhook is how RevenueCat's webhooks prove where they come from, which of them
+// are taken, and for how long they are kept.
 type Webhook struct {
+	Enabled        bool     // false: there is no such endpoint, and no proof is needed
 	Authorization  Secret   // the exact value of the Authorization header; unset: not checked
 	SigningSecrets []Secret // any of them may have signed, so that a secret can be rotated; none: not checked
-	Tolerance      time.Duration
+	// The files they were read from; empty: not from a file. They are read again when
+	// they change, see FileSecret and FileSecrets.
+	AuthorizationFile, SigningSecretsFile string
+
+	Tolerance   time.Duration
+	Environment WebhookEnvironment
+	Redact      []string // subscriber attributes whose values are not stored
+	BodyDays    int      // days after which bodies are cleared; 0: never
+	RowDays     int      // days after which rows are deleted; 0: never
+	// Silence is after how long without a webhook some may be missing, while the game goes on; 0: never.
+	Silence time.Duration
 }
+
+// Claims is when RevenueCat is asked about a purchase that only the player told of.
+type Claims struct {
+	Wait     time.Duration // for its webhook
+	Patience time.Duration // until it is rejected when RevenueCat does not know it
+}
+
+// WebhookEnvironment is of which environment of the stores webhooks are taken.
+type WebhookEnvironment string
+
+// The choices of an environment.
+const (
+	WebhooksProduction WebhookEnvironment = "production"
+	WebhooksSandbox    WebhookEnvironment = "sandbox"
+	WebhooksBoth       WebhookEnvironment = "both"
+)
 
 // Session is how a player's token is verified.
 type Session struct {
@@ -138,7 +169,17 @@ func Default() Config {
 		RevenueCat: RevenueCat{URL: NewURL("https://api.revenuecat.com/v2")},
 		// RevenueCat's page and samples use 300 s. The timestamp is the one of the
 		// attempt, so retries do not need more (revenuecat.md, 2.2).
-		Webhook:    Webhook{Tolerance: 300 * time.Second},
+		Webhook: Webhook{
+			Enabled: true, Tolerance: 300 * time.Second, Environment: WebhooksBoth,
+			// A body serves to look into what went wrong lately. A row, some hundred bytes, tells
+			// of a purchase's whole year.
+			BodyDays: 30, RowDays: 400,
+			// More than twice the 155 minutes for which RevenueCat tries: what is over by then
+			// has healed itself.
+			Silence: 6 * time.Hour,
+		},
+		// Most webhooks come within a minute; a store that sold something has told RevenueCat in an hour.
+		Claims:     Claims{Wait: 30 * time.Second, Patience: time.Hour},
 		DataDir:    ".sluice",
 		PlayerRate: 20,
 		// A player who plays has one or two under way. A hundred is what a burst may make

@@ -19,6 +19,7 @@ type FileSecret struct {
 	readFile func(string) ([]byte, error)
 	now      func() time.Time
 	log      *slog.Logger
+	problem  func(value string) string // what keeps a value from being used; empty: nothing
 
 	mu      sync.Mutex
 	last    Secret // the last good one
@@ -29,7 +30,7 @@ type FileSecret struct {
 // NewFileSecret returns the secret whose first value, read from path, is first.
 // name is the variable it belongs to, for the log.
 func NewFileSecret(name, path string, first Secret, readFile func(string) ([]byte, error), now func() time.Time, log *slog.Logger) *FileSecret {
-	return &FileSecret{name: name, path: path, readFile: readFile, now: now, log: log, last: first, read: now()}
+	return &FileSecret{name: name, path: path, readFile: readFile, now: now, log: log, problem: tokenProblem, last: first, read: now()}
 }
 
 // Reveal returns the value in the file. While the file is missing, empty or holds
@@ -46,8 +47,10 @@ func (s *FileSecret) Reveal() string {
 
 func (s *FileSecret) reread() {
 	value, err := readSecret(s.readFile, s.path)
-	if err == nil && !visibleASCII(value) {
-		err = fmt.Errorf("%s holds a space, a line break or a character beyond ASCII", s.path)
+	if err == nil {
+		if problem := s.problem(value); problem != "" {
+			err = fmt.Errorf("%s %s", s.path, problem)
+		}
 	}
 	switch {
 	case err != nil:

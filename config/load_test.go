@@ -76,9 +76,18 @@ var written = map[string]struct{ value, shown string }{
 	"SLUICE_REVENUECAT_SECRET_KEY":   {"sk_pw-1", "***"},
 	"SLUICE_REVENUECAT_PROJECT_ID":   {"proj1", "proj1"},
 	"SLUICE_REVENUECAT_SOLE_WRITER":  {"true", "true"},
+	"SLUICE_WEBHOOK_ENABLED":         {"false", "false"},
 	"SLUICE_WEBHOOK_AUTHORIZATION":   {"Bearer pw-1", "***"},
 	"SLUICE_WEBHOOK_SIGNING_SECRETS": {"pw-1, pw-2", "***,***"},
 	"SLUICE_WEBHOOK_TOLERANCE":       {"90s", "90s"},
+	"SLUICE_WEBHOOK_ENVIRONMENT":     {"production", "production"},
+	"SLUICE_WEBHOOK_REDACT":          {"$email, *", "$email,*"},
+	"SLUICE_WEBHOOK_BODY_DAYS":       {"7", "7"},
+	"SLUICE_WEBHOOK_ROW_DAYS":        {"90", "90"},
+	"SLUICE_WEBHOOK_SILENCE":         {"90m", "5400s"},
+	"SLUICE_CLAIM_WAIT":              {"5s", "5s"},
+	"SLUICE_CLAIM_PATIENCE":          {"10m", "600s"},
+	"SLUICE_SANDBOX_TESTERS":         {"a,b", "a,b"},
 	"SLUICE_SESSION_SECRET":          {"pw-1pw-1pw-1pw-1pw-1pw-1pw-1pw-1", "***"},
 	"SLUICE_SESSION_JWKS_URL":        {"https://a.example/jwks", "https://a.example/jwks"},
 	"SLUICE_SESSION_AUDIENCE":        {"game", "game"},
@@ -140,6 +149,7 @@ func TestEverySettingIsReadFromTheEnvironmentAndFromYAMLAlike(t *testing.T) {
 		} {
 			c, err := config.Load(getenv, disk)
 			c.File, c.RevenueCat.SecretKeyFile = "", "" // where it was read
+			c.Webhook.AuthorizationFile, c.Webhook.SigningSecretsFile = "", ""
 			if err != nil || !reflect.DeepEqual(c, fromEnv) {
 				t.Errorf("%s: got %+v, %v, want %+v", place, c, err, fromEnv)
 			}

@@ -40,6 +40,8 @@ func set(field any, values []string) error {
 		*f = NewURL(strings.TrimRight(value, "/"))
 	case *LogFormat:
 		*f = LogFormat(value)
+	case *WebhookEnvironment:
+		*f = WebhookEnvironment(value)
 	case *time.Duration:
 		d, err := time.ParseDuration(value)
 		if err != nil {
@@ -128,6 +130,8 @@ func show(field any) string {
 	case *URL:
 		return f.String()
 	case *LogFormat:
+		return string(*f)
+	case *WebhookEnvironment:
 		return string(*f)
 	case *time.Duration:
 		return showDuration(*f)

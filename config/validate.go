@@ -23,7 +23,7 @@ const (
 // needs is what a role refuses to start without (design.md, section 8).
 var needs = map[Role][]string{
 	RoleServe: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_URL", "SLUICE_REVENUECAT_SECRET_KEY",
-		"SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
+		"SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_WEBHOOK_AUTHORIZATION", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
 	RoleWork: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_URL", "SLUICE_REVENUECAT_SECRET_KEY",
 		"SLUICE_REVENUECAT_PROJECT_ID"},
 	RoleRelay:    {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL"},
@@ -49,6 +49,7 @@ func (c Config) Validate(role Role) error {
 	k.addresses()
 	k.provider()
 	k.secrets()
+	k.webhooks()
 	k.numbers()
 	k.handOver()
 	return errors.Join(k.problems...)
@@ -71,6 +72,11 @@ func (k *checker) required(name string) {
 	switch {
 	case show(v.field(&k.config)) != "":
 	case slices.Contains(k.config.unread, name): // reported by Load, in better words
+	case name == "SLUICE_WEBHOOK_AUTHORIZATION" && (len(k.config.Webhook.SigningSecrets) > 0 || !k.config.Webhook.Enabled ||
+		slices.Contains(k.config.unread, "SLUICE_WEBHOOK_SIGNING_SECRETS")):
+	case name == "SLUICE_WEBHOOK_AUTHORIZATION":
+		k.add(name, "is missing, and sluice %s needs it: write %s, or set SLUICE_WEBHOOK_SIGNING_SECRETS, or SLUICE_WEBHOOK_ENABLED=false to take no webhooks",
+			k.role, v.Example)
 	case name == "SLUICE_SESSION_SECRET" && k.config.Session.JWKSURL.IsSet(): // one of the two is enough
 	case name == "SLUICE_SESSION_SECRET":
 		k.add(name, "is missing, and sluice %s needs it: write %s, or set SLUICE_SESSION_JWKS_URL", k.role, v.Example)

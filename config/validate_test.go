@@ -32,7 +32,7 @@ func TestARoleRefusesToStartWithoutWhatItNeedsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	want := map[config.Role][]string{
 		config.RoleServe: {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID",
-			"SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
+			"SLUICE_WEBHOOK_AUTHORIZATION", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
 		config.RoleWork:    {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID"},
 		config.RoleRelay:   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL"},
 		config.RoleMigrate: {"SLUICE_DATABASE_URL"},
@@ -94,6 +94,20 @@ func TestAProblemNamesVariableAndKeyAndWhatToWrite(t *testing.T) {
 				"which a header loses: write the value without"},
 		{"tolerance", func(c *config.Config) { c.Webhook.Tolerance = 0 },
 			"SLUICE_WEBHOOK_TOLERANCE (webhook.tolerance): 0s is not more than 0: write one such as 300s"},
+		{"webhooks' environment", func(c *config.Config) { c.Webhook.Environment = "test" },
+			`SLUICE_WEBHOOK_ENVIRONMENT (webhook.environment): "test" is not an environment: write production, sandbox or both`},
+		{"bodies' age", func(c *config.Config) { c.Webhook.BodyDays = -1 },
+			"SLUICE_WEBHOOK_BODY_DAYS (webhook.body_days): -1 is not from 0 to 36500: write days such as 30, or 0 for never"},
+		{"rows' age", func(c *config.Config) { c.Webhook.RowDays = 36_501 },
+			"SLUICE_WEBHOOK_ROW_DAYS (webhook.row_days): 36501 is not from 0 to 36500: write days such as 400, or 0 for never"},
+		{"rows before bodies", func(c *config.Config) { c.Webhook.RowDays = 29 },
+			"SLUICE_WEBHOOK_ROW_DAYS (webhook.row_days): 29 is less than the 30 days of bodies, which go with their rows: write as many or more"},
+		{"silence", func(c *config.Config) { c.Webhook.Silence = -3600e9 },
+			"SLUICE_WEBHOOK_SILENCE (webhook.silence): -3600s is below 0: write one such as 6h, or 0 for no alarm"},
+		{"claim's wait", func(c *config.Config) { c.Claims.Wait = 0 },
+			"SLUICE_CLAIM_WAIT (claims.wait): 0s is not more than 0: write one such as 30s"},
+		{"claim's patience", func(c *config.Config) { c.Claims.Patience = 29e9 },
+			"SLUICE_CLAIM_PATIENCE (claims.patience): 29s is less than SLUICE_CLAIM_WAIT, 30s: write one such as 1h"},
 		{"short secret", func(c *config.Config) { c.Session.Secret = config.NewSecret("0123456789abcde") },
 			"SLUICE_SESSION_SECRET (session.secret): has 15 bytes, and HS256 needs 16 or more: write what this prints: openssl rand -hex 32"},
 		{"same key twice", func(c *config.Config) { c.Keys.Server = append(c.Keys.Server, config.NewSecret("a")) },
@@ -154,6 +168,30 @@ func TestSessionsNeedASecretOrAKeySetOrBoth(t *testing.T) {
 	}
 }
 
+func TestWebhooksNeedAProofOrAreOff(t *testing.T) {
+	t.Parallel()
+	for _, change := range []func(*config.Webhook){
+		func(w *config.Webhook) { w.Authorization = config.NewSecret("Bearer x") },
+		func(w *config.Webhook) {
+			w.SigningSecrets = []config.Secret{config.NewSecret("a"), config.NewSecret("b")}
+		},
+		func(w *config.Webhook) { w.Enabled = false },
+	} {
+		c := good()
+		c.Webhook.Authorization = config.Secret{}
+		change(&c.Webhook)
+		if err := c.Validate(config.RoleServe); err != nil {
+			t.Error(err)
+		}
+	}
+	c := good()
+	c.Webhook.Authorization = config.Secret{}
+	if problems := lines(c.Validate(config.RoleServe)); len(problems) != 1 || !strings.Contains(problems[0], "SLUICE_WEBHOOK_SIGNING_SECRETS") ||
+		!strings.Contains(problems[0], "SLUICE_WEBHOOK_ENABLED=false") {
+		t.Errorf("neither of them: %q", problems)
+	}
+}
+
 func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	disk := files(map[string]string{"f": "htpp: {}\nplayer_rate: many\nlog: {level: loud}\nwebhook: {tolerance: 5}\n"})
@@ -163,10 +201,10 @@ func TestEveryProblemIsReportedAtOnce(t *testing.T) {
 	if len(loading) != 5 {
 		t.Errorf("load reports %d problems, want 5:\n%v", len(loading), err)
 	}
-	// NATS scheme, short secret, no provider key, no project, no catalogue. The
-	// database is set, only unreadable.
-	if len(rest) != 5 {
-		t.Errorf("validate reports %q, want 5 problems", rest)
+	// NATS scheme, short secret, no provider key, no project, no proof of webhooks, no
+	// catalogue. The database is set, only unreadable.
+	if len(rest) != 6 {
+		t.Errorf("validate reports %q, want 6 problems", rest)
 	}
 	if text := strings.Join(append(loading, rest...), "\n"); strings.Count(text, "SLUICE_DATABASE_URL") != 1 {
 		t.Errorf("the database is reported more than once:\n%s", text)

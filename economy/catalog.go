@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
-// Catalog is one version of what can be bought: items and their prices.
+// Catalog is one version of what can be bought: items and their prices in virtual
+// currency, and packages, which the stores sell for money.
 type Catalog struct {
-	Version int64 // the row in catalog_versions; 0 until stored
-	Items   map[string]Item
+	Version  int64 // the row in catalog_versions; 0 until stored
+	Items    map[string]Item
+	Packages map[string]Package // nil: none
 }
 
 // Item is one thing a player can spend on.
@@ -110,7 +112,7 @@ func (c Catalog) Validate() error {
 			problems = append(problems, fmt.Errorf("item %q: %w", id, problem))
 		}
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.packageProblems()...)...)
 }
 
 // itemIDMax keeps item ids readable in logs, metrics and index rows.

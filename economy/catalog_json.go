@@ -15,7 +15,8 @@ import (
 // member is always written, except times that are unset, so that a default
 // changed later changes no version that was stored before.
 type catalogJSON struct {
-	Items map[string]itemJSON `json:"items"`
+	Items    map[string]itemJSON    `json:"items"`
+	Packages map[string]packageJSON `json:"packages,omitempty"` // as if there were none before
 }
 
 type itemJSON struct {
@@ -81,6 +82,7 @@ func CatalogJSON(c Catalog) ([]byte, error) {
 			HandOver: storedHandOver(it.HandOver),
 		}
 	}
+	stored.Packages = packagesJSON(c.Packages)
 	raw, err := json.Marshal(stored)
 	if err != nil {
 		return nil, fmt.Errorf("encode catalogue: %w", err)
@@ -117,6 +119,10 @@ func CatalogFromJSON(raw []byte) (Catalog, error) {
 			Paused:   it.Paused,
 			HandOver: handOver,
 		}
+	}
+	var err error
+	if c.Packages, err = packagesFromJSON(stored.Packages); err != nil {
+		return Catalog{}, fmt.Errorf("decode catalogue: %w", err)
 	}
 	return c, nil
 }

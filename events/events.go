@@ -23,7 +23,10 @@ const (
 )
 
 // Types lists every fact that is published.
-var Types = []Type{SpendRequestedV1, SpendChargedV1, SpendRefundingV1}
+var Types = []Type{
+	SpendRequestedV1, SpendChargedV1, SpendRefundingV1,
+	StoreWebhookReceivedV1, StoreCurrencyMovedV1, StorePurchaseChangedV1, StoreCustomerChangedV1, CustomerResyncRequestedV1,
+}
 
 // Lane keeps traffic apart that must not delay each other.
 type Lane string
@@ -106,8 +109,9 @@ func EventID(t Type, spendID string) string {
 		return spendID + ".charged"
 	case SpendRefundingV1:
 		return spendID + ".refunding"
+	default:
+		return spendID + "." + string(t)
 	}
-	return spendID + "." + string(t)
 }
 
 // Partition returns the partition of a player's facts, 0 to Partitions-1.

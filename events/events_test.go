@@ -21,7 +21,11 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const (
 	spendID = "01980000-0000-7000-8000-000000000001"
 	player  = "player-42"
+
+	webhookID = "01980000-0000-7000-8000-000000000002"
 )
+
+var purchase = economy.PurchaseKey{Store: economy.PlayStore, Environment: economy.Production, TransactionID: "GPA.1-2-3..0"}
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 600_000_000, time.UTC)
 
@@ -30,6 +34,12 @@ var made = map[events.Type]events.Event{
 	events.SpendRequestedV1: events.NewSpendRequested(spendID, player, at),
 	events.SpendChargedV1:   events.NewSpendCharged(spendID, player, at),
 	events.SpendRefundingV1: events.NewSpendRefunding(spendID, player, at),
+
+	events.StoreWebhookReceivedV1:    events.NewStoreWebhookReceived(webhookID, player, at),
+	events.StoreCurrencyMovedV1:      events.NewStoreCurrencyMoved(webhookID, player, at),
+	events.StorePurchaseChangedV1:    events.NewStorePurchaseChanged(events.Bulk, purchase, 3, player, at),
+	events.StoreCustomerChangedV1:    events.NewStoreCustomerChanged(events.Store, events.CustomerTransferred, "event-1", player, at),
+	events.CustomerResyncRequestedV1: events.NewCustomerResyncRequested(events.Store, events.ResyncTransfer, "event-1", player, at),
 }
 
 // golden compares raw with a file of testdata, byte for byte: these bytes lie in
@@ -69,7 +79,7 @@ func TestEveryEventKeepsItsWireForm(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(back, e) {
 			t.Errorf("%s: decoded %+v, %v, want %+v", name, back, err, e)
 		}
-		if id, err := back.SpendID(); err != nil || id != spendID {
+		if id, err := back.SpendID(); strings.HasPrefix(string(name), "spend.") && (err != nil || id != spendID) {
 			t.Errorf("%s: spend %q, %v", name, id, err)
 		}
 	}

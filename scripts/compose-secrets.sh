@@ -32,6 +32,8 @@ nats_password=$(cat "$folder/nats_password")
 keep nats_auth "user: sluice" "password: \"$nats_password\""
 keep nats_url "nats://sluice:$nats_password@nats:4222"
 keep revenuecat_secret_key "sk_sim_$(random)" # the simulator takes what is here; RevenueCat's own begins with sk_, too
+keep webhook_authorization "Bearer $(random)"
+keep webhook_signing_secrets "$(random)"
 keep session_secret "$(random)"
 keep server_keys "$(random)"
 keep admin_keys "operator:$(random)"

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/economy"
 )
 
@@ -92,7 +93,7 @@ func TestOperatorsAreToldWhenNothingRuns(t *testing.T) {
 func TestAllProblemsOfTheSettingsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	for role, missing := range map[string][]string{
-		"serve":   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
+		"serve":   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID", "SLUICE_WEBHOOK_AUTHORIZATION", "SLUICE_SESSION_SECRET", "SLUICE_CATALOG"},
 		"work":    {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL", "SLUICE_REVENUECAT_SECRET_KEY", "SLUICE_REVENUECAT_PROJECT_ID"},
 		"relay":   {"SLUICE_DATABASE_URL", "SLUICE_NATS_URL"},
 		"migrate": {"SLUICE_DATABASE_URL"},
@@ -166,7 +167,11 @@ func lagShape(env []string) func(*testing.T) {
 			require.NotNil(t, line.Owed, out)
 			require.NotNil(t, line.Parked, out)
 		}
-		require.Equal(t, map[string]bool{"adjust/live": true, "fulfil/live": true, "compensate/live": true}, names)
+		listed := map[string]bool{}
+		for _, queue := range consumers.Queues(specs) {
+			listed[queue.Consumer+"/"+string(queue.Lane)] = true
+		}
+		require.Equal(t, listed, names)
 		code, out, log = runs(t, env, "lag")
 		require.Zero(t, code, log)
 		require.Regexp(t, `(?m)^CONSUMER +LANE +MESSAGES`, out)

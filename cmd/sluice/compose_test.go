@@ -99,6 +99,16 @@ func TestComposeFileSellsAnItem(t *testing.T) {
 	require.Regexp(t, `(?m)^adjust +live +0 `, c.exec("relay", "lag", "--max-pending", "0"))
 	requireMetrics(t, c.client, c.addrs["work:9090"], "sluice_provider_calls_total")
 
+	// A purchase with money: the simulator tells serve, and the access is there.
+	c.control(http.MethodPost, "/buy", `{"customer":"player_2","product":"premium_monthly","store":"app_store"}`, nil)
+	buyer := "Bearer " + c.exec("serve", "token", "--player", "player_2")
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		held, err := c.send(http.MethodGet, "/inventory", "", "Authorization", buyer)
+		if assert.NoError(t, err) {
+			assert.Contains(t, held.raw, `"module":"premium"`)
+		}
+	}, settlesWithin, tick)
+
 	require.Equal(t, http.StatusUnauthorized, c.providerAnswers("sk_another"), "the simulator takes any key")
 	require.Equal(t, http.StatusOK, c.providerAnswers(c.secret("revenuecat_secret_key")))
 

@@ -11,9 +11,12 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/consumers/access"
 	"github.com/sluice-gems/sluice/consumers/adjust"
 	"github.com/sluice-gems/sluice/consumers/compensate"
 	"github.com/sluice-gems/sluice/consumers/fulfil"
+	"github.com/sluice-gems/sluice/consumers/mirror"
+	"github.com/sluice-gems/sluice/consumers/resync"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/broker"
@@ -43,6 +46,9 @@ var list = []listed{
 			Teller: t, Spends: p.spends, Catalogs: p.catalogs, Endpoints: p.endpoints, Committer: p.committer, Now: clock,
 		}
 	}},
+	{access.Spec, newAccess},
+	{mirror.Spec, newMirror},
+	{resync.Spec, newResync},
 }
 
 // specs are the Specs of the list.

@@ -98,7 +98,8 @@ type devStack struct {
 	log    *slog.Logger
 	sim    *simulator.Simulator // nil: the settings name a provider
 	simAt  string
-	gameAt string // empty: the settings name endpoints of a game
+	gameAt string              // empty: the settings name endpoints of a game
+	wares  []simulator.Product // what the simulated stores sell
 	stops  []func()
 	broken chan error // a server ended that the roles need, for good
 }

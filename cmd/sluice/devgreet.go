@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sluice-gems/sluice/internal/revenuecat/simulator"
 )
 
 // greet prints where everything is, and commands to paste.
@@ -53,6 +55,35 @@ guild_banner is an item that the game's own server hands over.
 `, key, devPlayer, api)
 	}
 	if s.sim != nil {
+		s.greetBuyer(io, api)
 		_, _ = fmt.Fprintf(io.Out, "Give any player gems:\n\n  curl -s -d '{\"balances\":{\"GEM\":1000}}' http://%s/control/customers/player_2\n\n", s.simAt)
 	}
+}
+
+// greetBuyer prints how to buy something with money, as far as a webhook will tell of it.
+func (s *devStack) greetBuyer(io stdio, api string) {
+	ware := s.demoWare()
+	if !s.config.Webhook.Enabled || ware.Identifier == "" {
+		return
+	}
+	_, _ = fmt.Fprintf(io.Out, `Buy with money, as the store and RevenueCat's webhooks would tell it:
+
+  curl -s -d '{"customer":"%s","product":"%s","store":"%s"}' http://%s/control/buy
+  curl -s -H "Authorization: Bearer $TOKEN" %s/wallet
+
+`, devPlayer, ware.Identifier, ware.Store, s.simAt, api)
+}
+
+// demoWare is what the banner offers: something that brings currency, if there is any.
+func (s *devStack) demoWare() simulator.Product {
+	var first simulator.Product
+	for _, ware := range s.wares {
+		if len(ware.Credits) > 0 && ware.Lasts == 0 {
+			return ware
+		}
+		if first.Identifier == "" {
+			first = ware
+		}
+	}
+	return first
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,6 +34,10 @@ func (s *devStack) start(ctx context.Context, c devCommand) (err error) {
 	}
 	if len(s.config.Keys.Server) == 0 {
 		s.config.Keys.Server = []config.Secret{config.NewSecret(s.state.ServerKey)}
+	}
+	if w := &s.config.Webhook; w.Enabled && !w.Authorization.IsSet() && len(w.SigningSecrets) == 0 {
+		w.Authorization = config.NewSecret("Bearer " + s.state.WebhookKey)
+		w.SigningSecrets = []config.Secret{config.NewSecret(s.state.WebhookSecret)}
 	}
 	if err := s.startProvider(ctx, c); err != nil {
 		return err
@@ -154,13 +159,23 @@ func (s *devStack) startProvider(ctx context.Context, c devCommand) error {
 	if os.Getenv("SLUICE_REVENUECAT_URL") != "" || rc.URL.Reveal() != config.Default().RevenueCat.URL.Reveal() {
 		return nil
 	}
-	sim, err := simulator.New(simulator.Config{
+	catalog, err := readCatalog(s.config.Catalog)
+	if err != nil {
+		return fmt.Errorf("catalogue:\n%w", err)
+	}
+	simulated := stock(simulator.Config{
 		ProjectID: rc.ProjectID, SecretKey: rc.SecretKey.Reveal(), Log: s.log, RatePerMinute: c.SimulatorRate,
 		JournalPath: filepath.Join(s.config.DataDir, "simulator.jsonl"),
-	})
+	}, catalog)
+	if s.config.Webhook.Enabled {
+		simulated.Webhooks = webhooksTo(webhookURL(s.config.HTTP.Addr), s.config.Webhook)
+		s.config.Webhook.Silence = 0 // the simulator sleeps when we do: nothing is missed
+	}
+	sim, err := simulator.New(simulated)
 	if err != nil {
 		return err
 	}
+	s.wares = simulated.Products
 	s.stops = append(s.stops, func() { _ = sim.Close() })
 	if sim.Balance(devPlayer) == nil {
 		if err := sim.SetBalance(devPlayer, devBalance); err != nil {

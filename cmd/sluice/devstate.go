@@ -23,6 +23,8 @@ type devState struct {
 	ServerKey     string `json:"server_key"`
 	GameSecret    string `json:"game_secret"`
 	GameURL       string `json:"game_url"`
+	WebhookKey    string `json:"webhook_key"` // after "Bearer " it is the Authorization of webhooks
+	WebhookSecret string `json:"webhook_signing_secret"`
 	DatabaseURL   string `json:"database_url"`
 	NATSURL       string `json:"nats_url"`
 }
@@ -61,7 +63,7 @@ func (s devState) write(dataDir string) error {
 
 // fillSecrets makes up what is neither set nor kept.
 func (s *devState) fillSecrets() {
-	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey, &s.ServerKey} {
+	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey, &s.ServerKey, &s.WebhookKey, &s.WebhookSecret} {
 		if *secret == "" {
 			*secret = rand.Text() + rand.Text()
 		}

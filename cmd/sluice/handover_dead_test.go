@@ -33,7 +33,7 @@ func TestADeadEndpointSlowsNobodyElse(t *testing.T) {
 	servers, settings := games(t, "dead")
 	game, timeout := servers["dead"], longer(500*time.Millisecond, 5*time.Second)
 	settings = append(settings, "SLUICE_HANDOVER_TIMEOUT="+timeout.String(),
-		"SLUICE_CATALOG="+writeCatalog(t, demoCatalogText(t)+bannersOf(longer(time.Second, 2*time.Minute))))
+		"SLUICE_CATALOG="+writeCatalog(t, demoCatalogWith(t, bannersOf(longer(time.Second, 2*time.Minute)))))
 	s := newSite(t, settings...).seed().up()
 	db := s.database()
 	players, start := s.rich(100)

@@ -53,19 +53,22 @@ func (c lagCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer conn.Close()
-	list, err := monitor.Collector{DB: db, Conn: conn}.Lag(ctx)
+	collector := monitor.Collector{DB: db, Conn: conn}
+	list, err := collector.Lag(ctx)
 	if err != nil {
 		err = errors.Join(brokerError(cfg, conn), databaseError(cfg, err))
 	}
+	webhooks, webhooksErr := collector.Webhooks(ctx, clock())
 	if err == nil || len(list) > 0 {
-		err = errors.Join(err, c.print(io, list))
+		err = errors.Join(err, c.print(io, list, webhooks))
 	}
+	err = errors.Join(err, webhooksErr)
 	return errors.Join(err, c.judge(list))
 }
 
-func (c lagCommand) print(io stdio, list []monitor.Lag) error {
+func (c lagCommand) print(io stdio, list []monitor.Lag, webhooks monitor.Webhooks) error {
 	if c.JSON {
-		return printJSON(io, map[string]any{"consumers": list})
+		return printJSON(io, map[string]any{"consumers": list, "webhooks": webhooks})
 	}
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "CONSUMER\tLANE\tMESSAGES\tOLDEST\tOWED\tPARKED\tREDELIVERED\t")
@@ -73,7 +76,14 @@ func (c lagCommand) print(io stdio, list []monitor.Lag) error {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%s\n", lag.Consumer, lag.Lane, lag.Messages,
 			time.Duration(lag.OldestAge).Round(time.Millisecond), lag.Owed, lag.Parked, lag.Redelivered, lag.Error)
 	}
-	return w.Flush()
+	err := w.Flush()
+	if webhooks.Silence > 0 {
+		_, _ = fmt.Fprintf(io.Out, "\nThe last webhook came %s ago.\n", time.Duration(webhooks.Silence).Round(time.Second))
+	}
+	for _, gap := range webhooks.Suspect {
+		_, _ = fmt.Fprintf(io.Out, "SUSPECT: %s.\n", gap)
+	}
+	return err
 }
 
 // judge returns why the list is above a threshold, with its own exit code, and

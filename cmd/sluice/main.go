@@ -37,7 +37,9 @@ type commands struct {
 	Simulate  simulateCommand  `cmd:"" help:"Run only the RevenueCat simulator."`
 	Token     tokenCommand     `cmd:"" help:"Print a session token for a player."`
 	Lag       lagCommand       `cmd:"" help:"Show how far behind each consumer is."`
+	Webhooks  webhooksCommand  `cmd:"" help:"Make up for webhooks that may be missing."`
 	Spend     spendCommand     `cmd:"" help:"Look at spends."`
+	Resync    resyncCommand    `cmd:"" help:"Read a player's customer from RevenueCat again: purchases, aliases, balances."`
 	Handover  handoverCommand  `cmd:"" help:"Look at the game's own servers, which hand items over."`
 	Consumers consumersCommand `cmd:"" help:"List the consumers and the events each takes."`
 	Config    configCommand    `cmd:"" help:"List every setting, with its meaning and default."`

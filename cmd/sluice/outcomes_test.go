@@ -25,7 +25,7 @@ const moreItems = `
 // see TestSeparateProcesses.
 func TestEveryStatusOfPostSpend(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "SLUICE_CATALOG="+writeCatalog(t, demoCatalogText(t)+moreItems)).up()
+	s := newSite(t, "SLUICE_CATALOG="+writeCatalog(t, demoCatalogWith(t, moreItems))).up()
 	t.Run("every call that is described", everyDescribedCall(s))
 	t.Run("200 fulfilled", fulfilled(s))
 	t.Run("200 handed over by the sample game", handedOverByTheSampleGame(s))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/consumers/mirror"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/broker"
 	"github.com/sluice-gems/sluice/internal/handover"
@@ -37,12 +38,14 @@ type process struct {
 	providerMetrics *providerMetrics
 	provider        *provider // of roles that call RevenueCat; nil otherwise
 	committer       *outbox.Committer
+	unhurried       *outbox.Committer // of what no player waits for: a burst of purchases shares no batch with spends
 	books           *books.Books
 	reads           *sqlx.DB        // of consumers, by key; nil otherwise
 	spends          *books.Gathered // read by them
 	catalogs        *books.Catalogs
 	returned        map[string]chan struct{} // of an endpoint: it answers again
 	endpoints       *handover.Endpoints      // of the game's own servers, of roles that run consumers; nil otherwise
+	freshener       *mirror.Freshener        // of roles that run the consumer mirror; nil otherwise
 	monitor         monitor.Collector
 }
 
@@ -118,10 +121,13 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	p.outboxMetrics, p.providerMetrics = outbox.NewMetrics(p.registry), newProviderMetrics(p.registry)
 	relay := outbox.NewRelay(p.conn, 0, p.outboxMetrics)
 	relay.Tracer = p.telemetry.Tracer
-	p.committer = outbox.NewCommitter(outbox.CommitterConfig{
+	committing := outbox.CommitterConfig{
 		DB: p.db, Subscriptions: consumers.Subscriptions(specs), Log: log, Metrics: p.outboxMetrics,
 		Relay: relay, Announcer: p.conn,
-	})
+	}
+	p.committer = outbox.NewCommitter(committing)
+	committing.Committers = 1
+	p.unhurried = outbox.NewCommitter(committing)
 	p.books, p.catalogs = books.New(p.db), books.NewCatalogs(p.db)
 	p.monitor = monitor.Collector{DB: p.db, Conn: p.conn}
 	p.registry.MustRegister(p.monitor)
@@ -159,6 +165,7 @@ func (p *process) close() {
 		p.provider.close()
 	}
 	p.committer.Close()
+	p.unhurried.Close()
 	p.conn.Close()
 	if p.reads != nil {
 		_ = p.reads.Close()

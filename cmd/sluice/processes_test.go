@@ -47,6 +47,7 @@ func newFarm(t *testing.T, settings ...string) *farm {
 		"SLUICE_DATA_DIR=" + f.folder, "SLUICE_DATABASE_URL=" + f.emptyDatabase(), "SLUICE_NATS_URL=nats://" + natsAddr,
 		"SLUICE_HTTP_ADDR=" + f.apiAddr, "SLUICE_REVENUECAT_URL=http://" + f.simAddr + "/v2/", "SLUICE_REVENUECAT_PROJECT_ID=proj_farm",
 		"SLUICE_REVENUECAT_SECRET_KEY=sk_farm", "SLUICE_SESSION_SECRET=" + sessionSecret,
+		"SLUICE_WEBHOOK_AUTHORIZATION=" + webhookAuthorization, "SLUICE_WEBHOOK_SIGNING_SECRETS=" + webhookSecret,
 		"SLUICE_CATALOG=" + writeCatalog(t, demoCatalogText(t)), "SLUICE_HTTP_DRAIN_GRACE=0s", // no load balancer looks
 	}
 	f.env = append(f.env, settings...)

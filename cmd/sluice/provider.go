@@ -24,7 +24,14 @@ type provider struct {
 	client *revenuecat.Client
 	pool   *sqlx.DB
 	eta    *etas
+
+	reads    *revenuecat.Reader // every call within the budget
+	products *revenuecat.Products
 }
+
+// readPatience is how long a call of a reading is waited for in the middle of it,
+// before the reading is given up and begun again later.
+const readPatience = 10 * time.Second
 
 // budgetPool is the budget's own connections: a lease must not wait behind reads.
 const budgetPool = 4
@@ -55,8 +62,10 @@ func (p *process) startProvider(ctx context.Context) (*provider, error) {
 	}
 	eta := &etas{db: p.db, budget: shared}
 	p.registry.MustRegister(budget.Collector{Budget: shared, Waiting: eta.count})
+	reads := client.Reader(shared.Admit(budget.Resync, readPatience))
 	return &provider{
 		Provider: budget.NewProvider(shared, client, budget.Live), id: id, budget: shared, client: client, pool: pool, eta: eta,
+		reads: reads, products: revenuecat.NewProducts(reads),
 	}, nil
 }
 

@@ -52,6 +52,7 @@ func (p *process) relay(ctx context.Context) error {
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return sweeper.Run(running) })
 	group.Go(func() error { return p.trim(running) })
+	group.Go(func() error { return p.webhookRetention().Run(running) })
 	return group.Wait()
 }
 

@@ -50,6 +50,18 @@ func TestNoSecretInLogs(t *testing.T) {
 		require.Contains(t, []int{http.StatusAccepted, http.StatusOK}, r.code, r)
 	}
 	s.faults(`{}`)
+	webhook := `{"event":{"id":"plain-1","type":"EXPERIMENT_ENROLLMENT","app_user_id":"` + player + `","subscriber_attributes":{"$email":"canary@example.com"}}}`
+	for _, test := range []struct {
+		authorization, secret string
+		code                  int
+	}{
+		{"Bearer canary-webhook", "canary-signing-2", http.StatusOK}, {"Bearer canary-webhook", "canary-signing-3", http.StatusUnauthorized},
+		{"Bearer canary-else", "canary-signing-1", http.StatusUnauthorized},
+	} {
+		r, err := s.send(http.MethodPost, "/webhooks/revenuecat", webhook, "Authorization", test.authorization, "X-RevenueCat-Webhook-Signature", signWebhook(webhook, test.secret))
+		require.NoError(t, err)
+		require.Equal(t, test.code, r.code, r)
+	}
 	for _, path := range []string{"/spends/" + player, "/" + player + "?token=" + token, "/wallet?player=" + player, "/inventory"} {
 		_, err := s.send(http.MethodGet, path, "", "Authorization", "Bearer "+token)
 		require.NoError(t, err)
@@ -62,6 +74,7 @@ func TestNoSecretInLogs(t *testing.T) {
 
 	require.True(t, s.log.has(`"level":"DEBUG"`), "the log says little: this tests nothing")
 	require.True(t, s.log.has(`"msg":"delivery"`))
+	require.True(t, s.log.has(`"event_id":"plain-1"`))
 	for where, text := range map[string]string{"the log": s.log.String(), "stdout": s.out.String(), "/metrics": metrics.raw} {
 		for line := range strings.Lines(text) {
 			lower := strings.ToLower(line)

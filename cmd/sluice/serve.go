@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/openapi"
+	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/producers/spendapi"
 )
 
@@ -60,8 +61,9 @@ func (p *process) serve(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
+	store := purchases.NewStore(p.db)
 	api, err := spendapi.New(spendapi.Config{
-		Committer: p.committer, Books: p.books, Provider: p.provider, ETA: p.provider.eta.expect, Sessions: sessions, Catalog: catalog.current,
+		Committer: p.committer, Books: p.books, Provider: p.provider, Claims: store, Purchases: store, ETA: p.provider.eta.expect, Sessions: sessions, Catalog: catalog.current,
 		ServerKeys: serverKeys(p.config.Keys), AdminKeys: adminKeys(p.config.Keys),
 		PlayerRate: p.config.PlayerRate, PlayerOpenMax: int64(p.config.PlayerOpenMax), GrantMax: economy.Amount(p.config.GrantMax),
 		Now: clock, Log: p.log, Metrics: p.registry, Tracer: p.telemetry.Tracer,
@@ -78,6 +80,11 @@ func (p *process) serve(ctx context.Context, ready func(net.Addr)) error {
 	health := &monitor.Health{DB: p.db, Conn: p.conn, Provider: p.providerStatus}
 	mux := http.NewServeMux()
 	api.Routes(mux)
+	if err := p.webhooks(ctx, mux); err != nil {
+		return err
+	}
+	stopHeartbeat := p.heartbeat(ctx)
+	defer stopHeartbeat()
 	mux.HandleFunc("GET /livez", health.Live)
 	mux.HandleFunc("GET /readyz", health.Ready)
 	mux.Handle("GET /metrics", p.metrics())

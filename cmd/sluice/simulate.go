@@ -10,15 +10,18 @@ import (
 	"github.com/sluice-gems/sluice/internal/revenuecat/simulator"
 )
 
-// simulateCommand runs only the RevenueCat simulator.
+// simulateCommand runs only the RevenueCat simulator. Its stores sell what the
+// catalogue lists (SLUICE_CATALOG).
 type simulateCommand struct {
-	Addr       string `help:"Address to listen on." default:"127.0.0.1:8081"`
-	Project    string `help:"Project id it answers to." default:"proj_sim"`
-	Key        string `help:"Secret key it accepts; default: SLUICE_REVENUECAT_SECRET_KEY, and every Bearer key when that is unset."`
-	Journal    string `help:"File that keeps balances and transactions over a restart; empty keeps them in memory." type:"path"`
-	Rate       int    `help:"Calls a minute of each limited domain, as RevenueCat's 480; 0 is no limit." default:"0"`
-	AutoCreate bool   `help:"Answer for a customer that was never created as for one with no balance, instead of 404."`
-	Controls   bool   `help:"Answer /control to other machines, too; for a network of your own, as in docker-compose.yml." name:"open-controls"`
+	Addr          string  `help:"Address to listen on." default:"127.0.0.1:8081"`
+	Project       string  `help:"Project id it answers to." default:"proj_sim"`
+	Key           string  `help:"Secret key it accepts; default: SLUICE_REVENUECAT_SECRET_KEY, and every Bearer key when that is unset."`
+	Journal       string  `help:"File that keeps balances and transactions over a restart; empty keeps them in memory." type:"path"`
+	Rate          int     `help:"Calls a minute of each limited domain, as RevenueCat's 480; 0 is no limit." default:"0"`
+	AutoCreate    bool    `help:"Answer for a customer that was never created as for one with no balance, instead of 404."`
+	Controls      bool    `help:"Answer /control to other machines, too; for a network of your own, as in docker-compose.yml." name:"open-controls"`
+	WebhookURL    string  `help:"Where webhooks of purchases go, such as http://127.0.0.1:8080/webhooks/revenuecat; empty sends none. They prove themselves as SLUICE_WEBHOOK_AUTHORIZATION and SLUICE_WEBHOOK_SIGNING_SECRETS say." name:"webhook-url"`
+	WebhookFaster float64 `help:"By how much RevenueCat's waits between attempts, 5 to 80 minutes, are shortened." default:"300"`
 }
 
 // Help says how it is used.
@@ -35,10 +38,16 @@ func (c simulateCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	log := newLog(cfg.Log, io.Err)
-	sim, err := simulator.New(simulator.Config{
-		ProjectID: c.Project, SecretKey: cmp.Or(c.Key, cfg.RevenueCat.SecretKey.Reveal()), Log: log,
-		RatePerMinute: c.Rate, AutoCreate: c.AutoCreate, JournalPath: c.Journal, OpenControls: c.Controls,
-	})
+	catalog, err := readCatalog(cfg.Catalog)
+	if err != nil {
+		return fmt.Errorf("catalogue:\n%w", err)
+	}
+	simulated := stock(simulator.Config{
+		ProjectID: c.Project, SecretKey: cmp.Or(c.Key, cfg.RevenueCat.SecretKey.Reveal()), Log: log, RatePerMinute: c.Rate, AutoCreate: c.AutoCreate, JournalPath: c.Journal, OpenControls: c.Controls,
+		Webhooks: webhooksTo(c.WebhookURL, cfg.Webhook),
+	}, catalog)
+	simulated.Webhooks.Faster = c.WebhookFaster
+	sim, err := simulator.New(simulated)
 	if err != nil {
 		return err
 	}

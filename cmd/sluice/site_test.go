@@ -170,6 +170,15 @@ func demoCatalogText(t testing.TB) string {
 	return string(text)
 }
 
+// demoCatalogWith is that catalogue with more items, which begin with a line's end.
+func demoCatalogWith(t testing.TB, items string) string {
+	t.Helper()
+	const section = "\nitems:"
+	text := demoCatalogText(t)
+	require.Equal(t, 1, strings.Count(text, section+"\n"))
+	return strings.Replace(text, section, section+items, 1)
+}
+
 // ports gives every address of this test binary once.
 var ports struct {
 	sync.Mutex

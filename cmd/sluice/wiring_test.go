@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +25,7 @@ func TestEveryListedConsumerIsTheOneOfItsSpec(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
 	for _, entry := range list {
-		consumer := entry.build(&process{books: books.New(nil), catalogs: books.NewCatalogs(nil)}, nil)
+		consumer := entry.build(&process{books: books.New(nil), catalogs: books.NewCatalogs(nil), provider: &provider{}, registry: prometheus.NewRegistry()}, nil)
 		require.Equal(t, entry.spec, consumer.Spec())
 		require.False(t, names[entry.spec.Name], "%s is listed twice", entry.spec.Name)
 		names[entry.spec.Name] = true

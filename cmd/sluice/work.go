@@ -82,9 +82,11 @@ func (p *process) work(ctx context.Context) error {
 			continue
 		}
 		runners = append(runners, &consumers.Runner{
-			Consumer: entry.build(p, teller), Committer: p.committer, Log: p.log, Metrics: metrics, Tracer: p.telemetry.Tracer,
+			Consumer: entry.build(p, teller), Committer: p.committerFor(entry.spec), Log: p.log, Metrics: metrics, Tracer: p.telemetry.Tracer,
 		})
 	}
+	stopFreshener := p.freshen(ctx)
+	defer stopFreshener()
 	router, err := consumers.NewRouter(p.log, runners, subscriber(p.conn, p.config.Work.Concurrency, p.roomFor))
 	if err != nil {
 		return err

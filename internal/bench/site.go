@@ -118,7 +118,8 @@ func StartSite(ctx context.Context, c SiteConfig) (_ *Site, err error) {
 		"SLUICE_REVENUECAT_URL=http://" + simulator + "/v2", "SLUICE_REVENUECAT_SECRET_KEY=" + siteKey,
 		"SLUICE_REVENUECAT_PROJECT_ID=" + siteProject, "SLUICE_CATALOG=" + catalog,
 		"SLUICE_DATA_DIR=" + filepath.Join(c.Dir, "data"), "SLUICE_PLAYER_RATE=0",
-		"SLUICE_HTTP_DRAIN_GRACE=0s", // no load balancer has to notice that it stops
+		"SLUICE_HTTP_DRAIN_GRACE=0s",   // no load balancer has to notice that it stops
+		"SLUICE_WEBHOOK_ENABLED=false", // nobody buys with money
 	}, c.Settings)
 	if err := s.startSimulator(ctx, c, env, simulator); err != nil {
 		return nil, err

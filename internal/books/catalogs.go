@@ -26,7 +26,8 @@ func NewCatalogs(db *sqlx.DB) *Catalogs {
 }
 
 // Store keeps a catalogue as a version and returns it with its number. The same
-// catalogue again, by whichever process, is the same version.
+// catalogue again, by whichever process, is the same version. What was stored last
+// is what the shop sells by now: whoever has no file of its own follows it.
 func (c *Catalogs) Store(ctx context.Context, catalog economy.Catalog) (economy.Catalog, error) {
 	body, err := economy.CatalogJSON(catalog)
 	if err != nil {
@@ -37,7 +38,7 @@ func (c *Catalogs) Store(ctx context.Context, catalog economy.Catalog) (economy.
 		return economy.Catalog{}, fmt.Errorf("store catalogue: %w", err)
 	}
 	_, err = c.db.ExecContext(ctx,
-		"INSERT INTO catalog_versions (fingerprint, body) VALUES ($1, $2::jsonb) ON CONFLICT (fingerprint) DO NOTHING", fingerprint, string(body))
+		"INSERT INTO catalog_versions (fingerprint, body) VALUES ($1, $2::jsonb) ON CONFLICT (fingerprint) DO UPDATE SET loaded_at = clock_timestamp()", fingerprint, string(body))
 	if err != nil {
 		return economy.Catalog{}, fmt.Errorf("store catalogue: %w", err)
 	}

@@ -106,7 +106,8 @@ func (a *account) lease(t terms, now int64, k ask) grant {
 		g.wait = max(0, a.Log.roomAt(now, t.limit)-now)
 	}
 	if a.Tokens < 1 {
-		g.wait = max(g.wait, int64(math.Ceil((1-a.Tokens)/max(rate, 1e-6))))
+		// A full log has no pace, and is empty a span later.
+		g.wait = max(g.wait, int64(math.Ceil((1-a.Tokens)/max(rate, 1/float64(t.span)))))
 	}
 	g.room = min(next, leaving)
 	g.soon = a.allot(g.room, k.process)

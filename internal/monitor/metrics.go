@@ -21,13 +21,17 @@ var (
 		"Deliveries that wait for a later attempt.", []string{"consumer", "lane"}, nil)
 	spendsAttention = prometheus.NewDesc("sluice_spends_attention",
 		"Spends that only a person or the provider can settle, by why.", []string{"why"}, nil)
+	webhookSilence = prometheus.NewDesc("sluice_webhook_silence_seconds",
+		"Time since the last accepted webhook, or since webhooks are taken; absent when they never were.", nil, nil)
+	webhookSuspect = prometheus.NewDesc("sluice_webhook_suspect_windows",
+		"Times of which webhooks may be missing and that nobody has made up for, by cause: outage, silence.", []string{"cause"}, nil)
 	deadLetters = prometheus.NewDesc("sluice_dead_letters_open",
 		"Dead letters nobody has resolved.", []string{"consumer"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{lagMessages, lagAge, outboxRows, outboxParked, spendsAttention, deadLetters} {
+	for _, desc := range []*prometheus.Desc{lagMessages, lagAge, outboxRows, outboxParked, spendsAttention, deadLetters, webhookSilence, webhookSuspect} {
 		ch <- desc
 	}
 }
@@ -55,6 +59,7 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(spendsAttention, float64(counts.NeedsOperator), "needs_operator")
 		gauge(spendsAttention, float64(counts.Held), "held")
 	}
+	c.collectWebhooks(ctx, ch, time.Now())
 	var letters []struct {
 		Consumer string `db:"consumer"`
 		Count    int64  `db:"count"`
@@ -63,6 +68,24 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		for _, letter := range letters {
 			gauge(deadLetters, float64(letter.Count), letter.Consumer)
 		}
+	}
+}
+
+// collectWebhooks sends how webhooks reach us.
+func (c Collector) collectWebhooks(ctx context.Context, ch chan<- prometheus.Metric, now time.Time) {
+	webhooks, err := c.Webhooks(ctx, now)
+	if err != nil {
+		return
+	}
+	if webhooks.Silence > 0 {
+		ch <- prometheus.MustNewConstMetric(webhookSilence, prometheus.GaugeValue, time.Duration(webhooks.Silence).Seconds())
+	}
+	count := map[string]float64{}
+	for _, gap := range webhooks.Suspect {
+		count[gap.Cause]++
+	}
+	for _, cause := range []string{Outage, Silence} {
+		ch <- prometheus.MustNewConstMetric(webhookSuspect, prometheus.GaugeValue, count[cause], cause)
 	}
 }
 

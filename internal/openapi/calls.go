@@ -30,12 +30,13 @@ type call struct {
 // caller is who may make a call.
 type caller struct {
 	Name     string
-	Variable string // that holds the token in a command
+	Variable string // that holds the token in a command; "": nobody else can make the call, and no command is shown
 }
 
 // callers are the security schemes.
 var callers = map[string]caller{
 	"session": {"a player's session", "TOKEN"}, "serverKey": {"a server key", "SERVER_KEY"}, "adminKey": {"an operator's key", "ADMIN_KEY"},
+	"webhook": {"what the webhook's page in RevenueCat is configured to send", ""},
 }
 
 // example is a command or a body to be shown.
@@ -94,16 +95,26 @@ func (p *page) call(path, method string, n node) call {
 	}
 	body := n.get("requestBody", "content", "application/json")
 	c.Body = p.members(body.get("schema"))
-	for _, e := range body.get("examples").entries() {
-		c.Commands = append(c.Commands, example{e.value.get("summary").text(), curl(c, jsonLine(e.value.get("value"), ":", ","))})
-	}
-	if c.Commands == nil {
-		c.Commands = []example{{"", curl(c, "")}}
-	}
+	c.Commands = commands(c, body.get("examples"))
 	for _, e := range n.get("responses").entries() {
 		c.Answers = append(c.Answers, p.answer(c, e.key, e.value))
 	}
 	return c
+}
+
+// commands make a call that people can make, one for each example of its body.
+func commands(c call, bodies node) []example {
+	if len(c.Who) > 0 && c.Who[0].Variable == "" {
+		return nil
+	}
+	var list []example
+	for _, e := range bodies.entries() {
+		list = append(list, example{e.value.get("summary").text(), curl(c, jsonLine(e.value.get("value"), ":", ","))})
+	}
+	if list == nil {
+		list = []example{{"", curl(c, "")}}
+	}
+	return list
 }
 
 // member returns a parameter or a header.

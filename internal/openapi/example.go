@@ -3,6 +3,7 @@ package openapi
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -72,7 +73,11 @@ func curl(c call, body string) string {
 	for _, p := range c.Parameters {
 		path = strings.ReplaceAll(path, "{"+p.Name+"}", p.Example)
 	}
-	command := "curl -s " + local + path
+	command := "curl -s "
+	if body == "" && c.Method != http.MethodGet { // with a body curl sends POST by itself
+		command += "-X " + c.Method + " "
+	}
+	command += local + path
 	if len(c.Who) > 0 {
 		command += " \\\n  -H \"Authorization: Bearer $" + c.Who[0].Variable + `"`
 	}

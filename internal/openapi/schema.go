@@ -92,8 +92,20 @@ func (p *page) typeOf(n node) (text string, links []link) {
 	if !n.get("type").is() {
 		p.fail(fmt.Errorf("a schema of %q: the page cannot say what it is", n.about()))
 	}
-	return n.get("type").text() + format(n) +
+	return kind(n.get("type")) + format(n) +
 		limits(n, "minLength", "maxLength", ", ", " characters") + limits(n, "minimum", "maximum", ", ", "") + standard(n), nil
+}
+
+// kind is a type, or several: string or null.
+func kind(n node) string {
+	var words []string
+	for _, item := range n.items() {
+		words = append(words, item.text())
+	}
+	if words == nil {
+		return n.text()
+	}
+	return strings.Join(words, " or ")
 }
 
 func format(n node) string {

@@ -1,5 +1,5 @@
 // Package revenuecat speaks RevenueCat's REST API v2: it changes and reads
-// the virtual-currency balances of customers.
+// the virtual-currency balances of customers, and reads what they bought (Reader).
 //
 // Adjust never returns an error. Every way a call can end, an answer, a broken
 // answer, a lost connection, is one economy.Outcome of a closed set:

@@ -11,10 +11,12 @@ import (
 // rate limits).
 type Domain string
 
-// The domains we call. The default of each is 480 calls a minute.
+// The domains we call. The default of each is 480 calls a minute, and 60 of the
+// project's configuration.
 const (
-	Transactions        Domain = "virtual_currencies_create_transaction"
-	CustomerInformation Domain = "customer_information"
+	Transactions         Domain = "virtual_currencies_create_transaction"
+	CustomerInformation  Domain = "customer_information"
+	ProjectConfiguration Domain = "project_configuration"
 )
 
 // pauseDefault closes a domain after a 429 that names no moment. The provider's

@@ -17,13 +17,27 @@ const (
 	OpAdjust         Op = "adjust"
 	OpCreateCustomer Op = "create_customer"
 	OpBalances       Op = "balances"
+
+	OpCustomer          Op = "customer"
+	OpAliases           Op = "aliases"
+	OpPurchases         Op = "purchases"
+	OpSubscriptions     Op = "subscriptions"
+	OpTransactions      Op = "subscription_transactions"
+	OpFindPurchases     Op = "find_purchases"
+	OpFindSubscriptions Op = "find_subscriptions"
+	OpProducts          Op = "products"
+	OpProduct           Op = "product"
 )
 
 func (o Op) domain() Domain {
-	if o == OpAdjust {
+	switch o {
+	case OpAdjust:
 		return Transactions
+	case OpProducts, OpProduct:
+		return ProjectConfiguration
+	default:
+		return CustomerInformation
 	}
-	return CustomerInformation
 }
 
 // Call is one HTTP call as metrics and logs see it. A call that the gate held

@@ -161,9 +161,11 @@ func oneStatement(ctx context.Context, db *sqlx.DB, spend economy.Spend, event e
 	return n == 1, err
 }
 
-// benchBooks and benchProvider are never asked: the requests want no outcome.
+// benchBooks, benchClaims, benchBought and benchProvider are never asked: the requests want no outcome.
 type (
 	benchBooks    struct{ spendapi.Books }
+	benchClaims   struct{ spendapi.Claims }
+	benchBought   struct{ spendapi.Purchases }
 	benchProvider struct{}
 )
 
@@ -183,7 +185,7 @@ func newHandler(b *testing.B, committer spendapi.Committer) string {
 	}}}
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // a log line costs what it costs: it is written, and thrown away
 	api, err := spendapi.New(spendapi.Config{
-		Committer: committer, Books: benchBooks{}, Provider: benchProvider{}, Sessions: sessions,
+		Committer: committer, Books: benchBooks{}, Provider: benchProvider{}, Claims: benchClaims{}, Purchases: benchBought{}, Sessions: sessions,
 		Catalog: func() economy.Catalog { return catalog }, Log: log,
 	})
 	require.NoError(b, err)

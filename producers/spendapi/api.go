@@ -22,6 +22,8 @@ type Config struct {
 	Committer Committer
 	Books     Books
 	Provider  Provider
+	Claims    Claims
+	Purchases Purchases
 	Sessions  Sessions
 	// Catalog returns the current version, stored, so that its Version is not 0. It
 	// is asked at every request and must be quick; a catalogue is never changed in
@@ -52,6 +54,8 @@ type Config struct {
 type API struct {
 	committer Committer
 	books     Books
+	claims    Claims
+	purchases Purchases
 	sessions  Sessions
 	catalog   func() economy.Catalog
 	eta       func(ctx context.Context) (time.Duration, bool)
@@ -79,7 +83,8 @@ func New(c Config) (*API, error) {
 		name    string
 		missing bool
 	}{
-		{"Committer", c.Committer == nil}, {"Books", c.Books == nil}, {"Provider", c.Provider == nil},
+		{"Committer", c.Committer == nil}, {"Books", c.Books == nil}, {"Provider", c.Provider == nil}, {"Claims", c.Claims == nil},
+		{"Purchases", c.Purchases == nil},
 		{"Sessions", c.Sessions == nil}, {"Catalog", c.Catalog == nil},
 	} {
 		if need.missing {
@@ -102,7 +107,7 @@ func New(c Config) (*API, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &API{
-		committer: c.Committer, books: c.Books, sessions: c.Sessions, catalog: c.Catalog, eta: c.ETA,
+		committer: c.Committer, books: c.Books, claims: c.Claims, purchases: c.Purchases, sessions: c.Sessions, catalog: c.Catalog, eta: c.ETA,
 		servers: newKeyring(c.ServerKeys), readers: newKeyring(c.ServerKeys, c.AdminKeys),
 		openMax: c.PlayerOpenMax, grantMax: c.GrantMax,
 		limiter: newPlayerLimiter(c.PlayerRate), now: c.Now, newID: c.NewID, log: c.Log, tracer: c.Tracer,
@@ -137,6 +142,8 @@ func (a *API) Routes(mux *http.ServeMux) {
 	route(http.MethodPost, "/grants", a.accepting(a.askGrant, a.metrics.grant), write)
 	route(http.MethodGet, "/wallet", a.getWallet, read)
 	route(http.MethodGet, "/inventory", a.getInventory, read)
+	route(http.MethodPost, "/purchases/claims", a.postClaim, write)
+	route(http.MethodPost, "/purchases/restore", a.postRestore, write)
 	mux.Handle("/", answering(a.notFound))
 }
 

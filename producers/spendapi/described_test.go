@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 func playerCalls() []request {
 	return []request{
 		post(buy("extra_life", 1, "k")), get("/spends/01980000-0000-7000-8000-ffffffffffff"), get("/wallet"), get("/inventory"),
+		claims("app_store", "t1", "gems_100"), restore(),
 	}
 }
 
@@ -75,7 +77,7 @@ func (wrongBooks) Inventory(context.Context, string) ([]books.Held, error) { ret
 func TestAMistakeOfOursIs500AtEveryCall(t *testing.T) {
 	t.Parallel()
 	b := setupOn(t, nil, commitFunc(func(context.Context, outbox.Effects) (outbox.Result, error) { return 0, errMistake }),
-		func(c *Config) { c.Books = wrongBooks{} })
+		func(c *Config) { c.Books, c.Claims = wrongBooks{}, toldNothing{} })
 	for _, r := range append(playerCalls(), grant(give(player, 1, "quest", "k"))) {
 		requireProblem(t, b.do(t, r), Internal)
 	}
@@ -163,5 +165,8 @@ func TestTheDescriptionHasEveryProblem(t *testing.T) {
 		slugs = append(slugs, kind.Slug)
 	}
 	slices.Sort(slugs)
-	require.Equal(t, slugs, contract.Problems())
+	ours := slices.DeleteFunc(contract.Problems(), func(slug string) bool {
+		return strings.HasPrefix(slug, "webhook") // producers/rcwebhook compares them
+	})
+	require.Equal(t, slugs, ours)
 }

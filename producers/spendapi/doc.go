@@ -5,6 +5,8 @@
 //	GET  /spends/{id}   one spend or grant
 //	GET  /wallet        our copy of the balances
 //	GET  /inventory     what the player holds
+//	POST /purchases/claims   "I bought X": {claim pending} + customer.resync.requested.v1, in one commit
+//	POST /purchases/restore  customer.resync.requested.v1: read the player's purchases again
 //	POST /spends/batch  with a server key: up to 1,000 spends of any players
 //	POST /grants        with a server key: currency for a player, on the same road
 //

@@ -1,12 +1,12 @@
 package spendapi
 
 import (
-	"encoding/json"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/producers"
 )
 
 // The answers are written by hand: at 10,000 requests a second reflection would
@@ -96,19 +96,8 @@ func appendTime(out []byte, name string, at time.Time) []byte {
 	return append(out, '"')
 }
 
-// appendString appends a JSON string as encoding/json writes it. Plain ASCII,
-// which is nearly everything here, is copied.
-func appendString(out []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			raw, _ := json.Marshal(s) // a string always encodes
-			return append(out, raw...)
-		}
-	}
-	out = append(out, '"')
-	out = append(out, s...)
-	return append(out, '"')
-}
+// appendString appends a JSON string.
+func appendString(out []byte, s string) []byte { return producers.AppendString(out, s) }
 
 // buffer is memory for one body, used again and again.
 type buffer struct{ b []byte }

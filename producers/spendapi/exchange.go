@@ -1,6 +1,7 @@
 package spendapi
 
 import (
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 
@@ -16,7 +17,8 @@ const statusGone = 499
 type exchange struct {
 	http.ResponseWriter
 	requestID string
-	status    int // 0: nothing was sent yet
+	more      []slog.Attr // what a handler that is not ours says on the log line
+	status    int         // 0: nothing was sent yet
 	bytes     int64
 	outcome   string // what came of it: a problem's slug or a word of ours
 	spendID   string
@@ -85,4 +87,9 @@ func (x *exchange) gone() {
 	if x.status == 0 {
 		x.status = statusGone
 	}
+}
+
+// Tell implements producers.Line.
+func (x *exchange) Tell(outcome string, cause error, more ...slog.Attr) {
+	x.outcome, x.cause, x.more = outcome, cause, append(x.more, more...)
 }

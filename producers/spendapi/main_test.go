@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/internal/testenv"
 	"github.com/sluice-gems/sluice/internal/testenv/contract"
@@ -29,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testenv.Main(m)
-	contract.RequireSeen("Spending", "What a player has", "For game servers")
+	contract.RequireSeen("Spending", "What a player has", "Purchases with money", "For game servers")
 }
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -94,7 +95,7 @@ func setup(t *testing.T, change ...func(*Config)) *testBundle {
 func newCommitter(t *testing.T, db *sqlx.DB) *outbox.Committer {
 	t.Helper()
 	committer := outbox.NewCommitter(outbox.CommitterConfig{
-		DB: db, Subscriptions: outbox.Subscriptions{events.SpendRequestedV1: {"adjust"}},
+		DB: db, Subscriptions: outbox.Subscriptions{events.SpendRequestedV1: {"adjust"}, events.CustomerResyncRequestedV1: {"resync"}},
 		Patience: 300 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(committer.Close)
@@ -110,12 +111,12 @@ func setupOn(t *testing.T, db *sqlx.DB, committer Committer, change ...func(*Con
 	c := Config{
 		Committer: commitFunc(func(ctx context.Context, e outbox.Effects) (outbox.Result, error) {
 			result, err := committer.Commit(ctx, e)
-			if result == outbox.Applied {
-				b.committed <- e.Guard.(books.Accept).Spend
+			if accept, ok := e.Guard.(books.Accept); ok && result == outbox.Applied {
+				b.committed <- accept.Spend
 			}
 			return result, err
 		}),
-		Books: books.New(db), Sessions: sessions,
+		Books: books.New(db), Claims: purchases.NewStore(db), Purchases: purchases.NewStore(db), Sessions: sessions,
 		Provider: providerFunc(func(context.Context, string) (revenuecat.Reading, error) {
 			return revenuecat.Reading{StartedAt: b.clock.now()}, nil
 		}),
@@ -143,7 +144,7 @@ func catalog(change func(economy.Catalog)) func() economy.Catalog {
 			HandOver: economy.HandOver{Port: economy.HandOverInventory},
 		}
 	}
-	c := economy.Catalog{Version: 7, Items: map[string]economy.Item{}}
+	c := economy.Catalog{Version: 7, Items: map[string]economy.Item{}, Packages: packages}
 	for _, it := range []economy.Item{
 		item("extra_life", economy.Amounts{"GEM": 50}), item("bundle", economy.Amounts{"GEM": 100, "COIN": 3}),
 		item("paused", economy.Amounts{"GEM": 1}), item("tomorrow", economy.Amounts{"GEM": 1}),

@@ -95,6 +95,7 @@ func (a *API) logLine(x *exchange, r *http.Request, route string, status int, to
 	if x.spendID != "" {
 		attrs = append(attrs, slog.String("spend_id", x.spendID))
 	}
+	attrs = append(attrs, x.more...)
 	if x.cause != nil {
 		attrs = append(attrs, slog.String("error", x.cause.Error()))
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/postgres"
+	"github.com/sluice-gems/sluice/producers"
 )
 
 // problem is one occurrence of a ProblemType: what a handler returns instead of
@@ -19,6 +19,7 @@ type problem struct {
 	kind       *ProblemType
 	detail     string         // what happened here and what to do about it
 	spend      *economy.Spend // the spend it is about; nil: there is none
+	claim      []byte         // the claim it is about, as JSON; nil: there is none
 	spendID    string         // for the log only: a spend that may or may not be there
 	retryAfter time.Duration  // 0: no header
 	cause      error          // for the log only; nil: the problem says it all
@@ -70,24 +71,17 @@ func internal(cause error) *problem {
 
 // appendProblem appends the problem's JSON form.
 func appendProblem(out []byte, p *problem) []byte {
-	out = append(out, `{"type":"`+ProblemBase...)
-	out = append(out, p.kind.Slug...)
-	out = append(out, `","title":`...)
-	out = appendString(out, p.kind.Title)
-	out = append(out, `,"status":`...)
-	out = strconv.AppendInt(out, int64(p.kind.Status), 10)
-	out = append(out, `,"detail":`...)
-	out = appendString(out, p.detail)
+	told := producers.Problem{Slug: p.kind.Slug, Status: p.kind.Status, Title: p.kind.Title, Short: p.kind.Short, Detail: p.detail}
 	if p.spend != nil {
-		out = append(out, `,"instance":"/spends/`...)
-		out = append(out, p.spend.ID...)
-		out = append(out, '"')
+		told.Instance = "/spends/" + p.spend.ID
 	}
-	out = append(out, `,"error":`...)
-	out = appendString(out, p.kind.Short)
+	out = told.AppendTo(out)
 	if p.spend != nil {
 		out = append(out, ',')
 		out = appendMember(out, *p.spend)
+	}
+	if p.claim != nil {
+		out = append(append(out, `,"claim":`...), p.claim...)
 	}
 	return append(out, '}')
 }
@@ -116,10 +110,8 @@ func (x *exchange) problem(p *problem) {
 	x.send(p.kind.Status, typeProblem, buffer.b)
 }
 
-// seconds formats a wait for Retry-After: whole seconds, rounded up.
-func seconds(wait time.Duration) string {
-	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
-}
+// seconds formats a wait for Retry-After.
+func seconds(wait time.Duration) string { return producers.Seconds(wait) }
 
 var (
 	typeProblem = []string{"application/problem+json"}

@@ -1,10 +1,13 @@
 package spendapi
 
-import "net/http"
+import (
+	"net/http"
 
-// ProblemBase begins the `type` of every problem. The addresses are names: they
-// stay the same for ever and need not be reachable.
-const ProblemBase = "https://sluice.dev/problems/"
+	"github.com/sluice-gems/sluice/producers"
+)
+
+// ProblemBase begins the `type` of every problem.
+const ProblemBase = producers.ProblemBase
 
 // ProblemType is one way in which a request can fail (RFC 9457). Apps tell
 // problems apart by Type, never by the texts.
@@ -30,6 +33,10 @@ var (
 	BadQuantity = &ProblemType{"bad-quantity", http.StatusBadRequest, "The quantity is not allowed", "This quantity is not allowed"}
 	// BadAdjustments: a grant's amounts are not whole numbers of at least 1, or their currencies are no codes.
 	BadAdjustments = &ProblemType{"bad-adjustments", http.StatusBadRequest, "The adjustments are not valid", "Bad request"}
+	// UnknownStore: the catalogue sells no package in such a store.
+	UnknownStore = &ProblemType{"unknown-store", http.StatusBadRequest, "Nothing is sold in that store", "Unknown store"}
+	// UnknownProduct: no package of the catalogue is sold as that product of the store.
+	UnknownProduct = &ProblemType{"unknown-product", http.StatusBadRequest, "There is no such product", "Unknown product"}
 	// Unauthenticated: no session token, or one that proves nobody. Get a new one.
 	Unauthenticated = &ProblemType{"unauthenticated", http.StatusUnauthorized, "A valid session token is needed", "Please sign in again"}
 	// ServerKeyNeeded: the call is for game servers, and the bearer token is no live server key.
@@ -72,12 +79,26 @@ var (
 	GrantRefused = &ProblemType{"grant-refused", http.StatusBadGateway, "The provider refused the grant", "This could not be given"}
 )
 
+// The problems of purchases made with money; `claim` is how the claim stands.
+var (
+	// PurchaseOfAnother: the purchase belongs to another player. The provider may still move it.
+	PurchaseOfAnother = &ProblemType{"purchase-of-another", http.StatusForbidden, "The purchase is another player's", "This purchase belongs to another account"}
+	// PurchaseRefunded: the money of the purchase went back.
+	PurchaseRefunded = &ProblemType{"purchase-refunded", http.StatusForbidden, "The purchase was refunded", "This purchase was refunded"}
+	// PurchaseUnknown: the provider, when asked, did not know the purchase. It may still tell of it later.
+	PurchaseUnknown = &ProblemType{"purchase-unknown", http.StatusNotFound, "The provider does not know the purchase", "This purchase was not found"}
+	// RestoreFailed: the provider refuses to tell this player's purchases; `Retry-After` says when a new restore asks again.
+	RestoreFailed = &ProblemType{"restore-failed", http.StatusBadGateway, "The purchases could not be read", "Your purchases could not be restored"}
+)
+
 // The problems of the service. All of them may be tried again with the same key.
 var (
 	// TooManyRequests: the player sends faster than allowed; `Retry-After` says when to go on.
 	TooManyRequests = &ProblemType{"too-many-requests", http.StatusTooManyRequests, "Too many requests of this player", "Please wait a moment"}
 	// TooManyOpenSpends: the player has so many spends and grants that are still to be settled; `Retry-After` says when to look again. Nothing was accepted.
 	TooManyOpenSpends = &ProblemType{"too-many-open-spends", http.StatusTooManyRequests, "Too many open spends of this player", "Please wait for your other purchases"}
+	// TooManyOpenClaims: the player has so many claims that nobody has confirmed yet; `Retry-After` says when to look again. Nothing was accepted.
+	TooManyOpenClaims = &ProblemType{"too-many-open-claims", http.StatusTooManyRequests, "Too many open claims of this player", "Please wait for your other purchases"}
 	// Overloaded: the service takes no new spends for a moment. Nothing was accepted.
 	Overloaded = &ProblemType{"overloaded", http.StatusTooManyRequests, "The service is busy", "Please try again in a moment"}
 	// Internal: a mistake of ours. Whether the spend was accepted is not known; the same key tells.
@@ -92,9 +113,10 @@ var (
 
 // Problems lists every problem, in the order of the documentation.
 var Problems = []*ProblemType{
-	MalformedRequest, BadIdempotencyKey, UnknownItem, BadQuantity, BadAdjustments, Unauthenticated, ServerKeyNeeded, AnonymousPlayer, NotFound,
+	MalformedRequest, BadIdempotencyKey, UnknownItem, BadQuantity, BadAdjustments, UnknownStore, UnknownProduct, Unauthenticated, ServerKeyNeeded, AnonymousPlayer, NotFound,
 	MethodNotAllowed, IdempotencyKeyReused, BodyTooLarge, UnsupportedMediaType,
 	InsufficientFunds, ItemPaused, NotYetOnSale, NoLongerOnSale, LimitReached, GrantTooLarge, SpendCancelled, ItemNotHandedOver,
 	ProviderRefused, GrantRefused,
-	TooManyRequests, TooManyOpenSpends, Overloaded, Internal, Unavailable, SessionsUnavailable, BalanceUnavailable,
+	PurchaseOfAnother, PurchaseRefunded, PurchaseUnknown, RestoreFailed,
+	TooManyRequests, TooManyOpenSpends, TooManyOpenClaims, Overloaded, Internal, Unavailable, SessionsUnavailable, BalanceUnavailable,
 }

@@ -64,35 +64,18 @@ func (a *API) appendExpected(ctx context.Context, object []byte, spend economy.S
 	return append(object, '}')
 }
 
-// inventory is the answer of GET /inventory. Accesses come with purchases; until
-// then there are none.
-type inventory struct {
-	Items    []books.Held `json:"items"`
-	Accesses []struct{}   `json:"accesses"`
-}
-
-// getInventory is GET /inventory: what the player holds in our own inventory.
-func (a *API) getInventory(x *exchange, r *http.Request) *problem {
-	player, p := a.player(x, r)
-	if p != nil {
-		return p
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), readOnePatience)
-	defer cancel()
-	held, err := a.books.Inventory(ctx, player)
-	if err != nil {
-		return failed(r.Context(), err)
-	}
-	return x.json("read", inventory{held, []struct{}{}})
-}
-
 // json answers 200 with a value.
 func (x *exchange) json(outcome string, value any) *problem {
+	return x.jsonAs(http.StatusOK, outcome, value)
+}
+
+// jsonAs answers with a value.
+func (x *exchange) jsonAs(status int, outcome string, value any) *problem {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return internal(err)
 	}
 	x.outcome = outcome
-	x.send(http.StatusOK, typeJSON, body)
+	x.send(status, typeJSON, body)
 	return nil
 }

@@ -19,7 +19,7 @@ type wallet struct {
 // balance is one currency in a wallet.
 type balance struct {
 	Balance economy.Amount `json:"balance"`
-	Pending economy.Amount `json:"pending"` // gems on the way; 0 until purchases are announced
+	Pending economy.Amount `json:"pending"` // what the player says to have bought and nobody else has told of yet
 	AsOf    time.Time      `json:"as_of"`   // when the provider said so
 	Name    string         `json:"name"`    // the provider's name of the currency; its code until we have read one
 }
@@ -54,12 +54,17 @@ func (a *API) getWallet(x *exchange, r *http.Request) *problem {
 	if refreshed.err != nil {
 		outcome = "read_stale"
 	}
-	return x.json(outcome, a.wallets.show(kept, refreshed))
+	pending, err := a.pending(ctx, player)
+	if err != nil {
+		return failed(r.Context(), err)
+	}
+	return x.json(outcome, a.wallets.show(kept, refreshed, pending))
 }
 
 // show puts the copy together with what the refresh said about currencies the
 // copy does not have: a reading made while an adjustment was open is not kept.
-func (w *wallets) show(kept []books.Balance, refreshed *refresh) wallet {
+// A currency that is pending and in neither is one the player has nothing of.
+func (w *wallets) show(kept []books.Balance, refreshed *refresh, pending economy.Amounts) wallet {
 	out := wallet{Balances: make(map[economy.Currency]balance, len(kept))}
 	names := *w.names.Load()
 	for currency, amount := range refreshed.reading.Balances {
@@ -68,5 +73,24 @@ func (w *wallets) show(kept []books.Balance, refreshed *refresh) wallet {
 	for _, b := range kept {
 		out.Balances[b.Currency] = balance{Balance: b.Balance, AsOf: b.AsOf.UTC(), Name: cmp.Or(names[b.Currency], string(b.Currency))}
 	}
+	for currency, amount := range pending {
+		it, known := out.Balances[currency]
+		if !known {
+			it = balance{AsOf: asOf(kept, refreshed), Name: cmp.Or(names[currency], string(currency))}
+		}
+		it.Pending = amount
+		out.Balances[currency] = it
+	}
 	return out
+}
+
+// asOf is the age of what a wallet says as a whole: that of its oldest balance.
+func asOf(kept []books.Balance, refreshed *refresh) time.Time {
+	oldest := refreshed.reading.StartedAt
+	for _, b := range kept {
+		if oldest.IsZero() || b.AsOf.Before(oldest) {
+			oldest = b.AsOf
+		}
+	}
+	return oldest.UTC()
 }

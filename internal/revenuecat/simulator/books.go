@@ -22,6 +22,7 @@ type Transaction struct {
 type entry struct {
 	Set     *setEntry     `json:"set,omitempty"`
 	Applied *appliedEntry `json:"applied,omitempty"`
+	Store   *storeEntry   `json:"store,omitempty"`
 }
 
 // setEntry creates a customer, or sets some balances of one.
@@ -40,11 +41,13 @@ type appliedEntry struct {
 // books are customers and keys. They know no lock, no clock and no file, so
 // that a journal replayed gives the books it was written from.
 type books struct {
-	customers map[string]*customer
-	requests  map[string]string // idempotency key to the fingerprint of its request
+	customers map[string]*customer // by the first of their ids
+	requests  map[string]string    // idempotency key to the fingerprint of its request
+	shelf     shelf                // what customers bought
 }
 
 type customer struct {
+	ids          []string // the first one stands for the customer
 	balances     economy.Amounts
 	transactions []Transaction
 	firstSeen    time.Time
@@ -52,7 +55,7 @@ type customer struct {
 }
 
 func newBooks() *books {
-	return &books{customers: map[string]*customer{}, requests: map[string]string{}}
+	return &books{customers: map[string]*customer{}, requests: map[string]string{}, shelf: newShelf()}
 }
 
 // apply makes e true. It checks nothing: see covers.
@@ -68,13 +71,18 @@ func (b *books) apply(e entry) {
 		if e.Applied.IdempotencyKey != "" {
 			b.requests[e.Applied.IdempotencyKey] = e.Applied.Request
 		}
+	case e.Store != nil:
+		b.applyStore(*e.Store)
 	}
 }
 
+// customer returns the customer that has an id; nil: nobody has.
+func (b *books) customer(id string) *customer { return b.customers[b.shelf.first(id)] }
+
 func (b *books) open(id string, at time.Time) *customer {
-	c := b.customers[id]
+	c := b.customer(id)
 	if c == nil {
-		c = &customer{balances: economy.Amounts{}, firstSeen: at}
+		c = &customer{ids: []string{id}, balances: economy.Amounts{}, firstSeen: at}
 		b.customers[id] = c
 	}
 	c.lastSeen = at
@@ -83,7 +91,7 @@ func (b *books) open(id string, at time.Time) *customer {
 
 // balances returns what a customer holds, nothing when unknown.
 func (b *books) balances(id string) economy.Amounts {
-	if c := b.customers[id]; c != nil {
+	if c := b.customer(id); c != nil {
 		return c.balances
 	}
 	return nil

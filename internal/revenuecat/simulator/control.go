@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 
@@ -26,6 +27,7 @@ func (s *Simulator) routeControl() {
 			refuse(w, http.StatusNotFound, errors.New("no such control: GET /control lists them"))
 		},
 	}
+	maps.Copy(routes, s.storeControls())
 	for pattern, handle := range routes {
 		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if !s.controls && !loopback(r.RemoteAddr) {

@@ -53,7 +53,7 @@ func (s *Simulator) createCustomer(r *http.Request, luck roll) reply {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.books.customers[id] != nil {
+	if s.books.customer(id) != nil {
 		return refusal(http.StatusConflict, "resource_already_exists", "id", "A customer with this id exists.")
 	}
 	at := s.timestamp()
@@ -69,10 +69,10 @@ func (s *Simulator) showCustomer(r *http.Request, luck roll) reply {
 	id := r.PathValue("customer")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.books.customers[id]
+	c := s.books.customer(id)
 	switch {
 	case c != nil:
-		return reply{status: http.StatusOK, body: s.customerBody(id, c.firstSeen, c.lastSeen)}
+		return reply{status: http.StatusOK, body: s.customerBody(c.ids[0], c.firstSeen, c.lastSeen)}
 	case s.autoCreate:
 		at := s.timestamp()
 		return reply{status: http.StatusOK, body: s.customerBody(id, at, at)}

@@ -10,6 +10,13 @@
 //	POST /projects/{p}/customers
 //	GET  /projects/{p}/customers/{c}
 //	GET  /projects/{p}/virtual_currencies
+//	GET  /projects/{p}/customers/{c}/aliases
+//	GET  /projects/{p}/customers/{c}/purchases       ?environment=
+//	GET  /projects/{p}/customers/{c}/subscriptions   ?environment=
+//	GET  /projects/{p}/subscriptions/{s}/transactions
+//	GET  /projects/{p}/purchases                     ?store_purchase_identifier=
+//	GET  /projects/{p}/subscriptions                 ?store_subscription_identifier=
+//	GET  /projects/{p}/products, /projects/{p}/products/{id}
 //
 // A transaction is applied whole or not at all, and leaves every balance within
 // 0 and 2,000,000,000. An idempotency key is known in the whole project and for
@@ -21,8 +28,19 @@
 // Where the documentation is silent we chose: an unknown currency is a 400
 // parameter_error (not a 404, which would read as an unknown customer), a change
 // of 0 is a 400, the answer lists the currencies touched, a page holds 20
-// balances and at most 1,000, a limited domain has fixed windows of one minute
-// in which a 429 is not counted, and the project's catalogue is not limited.
+// balances and at most 1,000, a domain has fixed windows of one minute in which a
+// 429 is not counted, the project's configuration has an eighth of the others' limit
+// (60 of 480), periods of stores other than Apple's and Google's are a 422, the
+// balances of two customers that become one are added, and a reversed refund gives
+// its currency again.
+//
+// # Webhooks
+//
+// What happens at the stores (see below) is told to Config.Webhooks.URL: the events
+// as in the provider's samples, with its Authorization value and, when there is a
+// secret, X-RevenueCat-Webhook-Signature, made anew for every attempt. Only a 200 is
+// taken; up to five more attempts follow on the provider's schedule, made shorter.
+// An adjustment by the API sends no event. Events under way do not survive a restart.
 //
 // # The control side, below /control
 //
@@ -34,6 +52,27 @@
 //	GET   /control/customers/{c}    balances, and every transaction that was applied
 //	GET   /control/stats            what was called and what came of it; ?customers=1 adds every customer's sums
 //	POST  /control/reset            forgets customers, keys, counters, and returns to the faults of the start
+//
+// The stores, their customers and the provider's dashboard, all optional members in
+// brackets:
+//
+//	GET   /control/products         what is for sale; POST adds {"store","identifier",["name","price","lasts","credits"]}
+//	POST  /control/buy              {"customer","product",["store","sandbox","quantity","trial","family","lasts","transaction"]}
+//	POST  /control/renew            {"transaction",["product"]} begins the next period
+//	POST  /control/cancel           {"transaction"} turns renewal off; /control/uncancel on
+//	POST  /control/billing          {"transaction",["grace"]} the store cannot charge
+//	POST  /control/expire           {"transaction"} ends a subscription now
+//	POST  /control/refund           {"transaction"}; /control/unrefund takes it back
+//	POST  /control/transfer         {"from","to"} moves everything bought
+//	POST  /control/link             {"customer","alias"} logs in: two ids become one customer
+//	GET   /control/purchases        ?customer= what somebody bought
+//	GET   /control/webhooks         how they go; PUT and PATCH change their faults
+//	GET   /control/events           the newest events, ?limit=100, and what became of their webhooks
+//	GET   /control/events/{id}      one with its body; POST sends it once more
+//
+// Buying answers {"id","transaction","events"}: the provider's id, the store's, and
+// those of the events that follow. Faults of webhooks: lose, duplicate, reorder
+// (shares of the events), delay, jitter. See WebhookFaults.
 //
 // Members of the faults, all optional: fail_before, lose_answer, locked,
 // too_many, replay_conflict (shares of the calls, 0 to 1), delay, jitter

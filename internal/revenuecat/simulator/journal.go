@@ -66,8 +66,14 @@ func parseEntry(line []byte) (entry, error) {
 	if err := decoder.Decode(&e); err != nil {
 		return entry{}, err
 	}
-	if (e.Set == nil) == (e.Applied == nil) {
-		return entry{}, errors.New("it is neither a set nor an applied entry")
+	members := 0
+	for _, is := range []bool{e.Set != nil, e.Applied != nil, e.Store != nil} {
+		if is {
+			members++
+		}
+	}
+	if members != 1 {
+		return entry{}, errors.New("it is not one of a set, an applied and a store entry")
 	}
 	return e, nil
 }

@@ -8,8 +8,19 @@ type domain string
 const (
 	transactions        domain = "virtual_currencies_create_transaction"
 	customerInformation domain = "customer_information"
-	configuration       domain = "project_configuration" // not limited here
+	configuration       domain = "project_configuration"
 )
+
+// configurationShare of the others' limit is that of the configuration: 60 of 480.
+const configurationShare = 8
+
+// limit is how many calls of a domain a minute has when the others have perMinute.
+func (d domain) limit(perMinute int) int {
+	if d == configuration {
+		return (perMinute + configurationShare - 1) / configurationShare
+	}
+	return perMinute
+}
 
 // window counts the calls of one domain in one minute of the clock.
 type window struct {

@@ -76,7 +76,7 @@ func (s *Simulator) listBalances(r *http.Request, luck roll) reply {
 	pause(r.Context(), luck.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.books.customers[id] == nil && !s.autoCreate {
+	if s.books.customer(id) == nil && !s.autoCreate {
 		return missing("customer")
 	}
 	items := s.balanceItems(s.books.balances(id), s.codes(), query.Get("include_empty_balances") == "true")

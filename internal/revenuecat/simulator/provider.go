@@ -69,22 +69,20 @@ func (s *Simulator) admit(r *http.Request, d domain, luck roll) (reply, bool) {
 		return missing("project"), true
 	}
 	var out reply
-	if d != configuration {
-		var wait time.Duration
-		if luck.RatePerMinute > 0 {
-			s.mu.Lock()
-			out.limit = luck.RatePerMinute
-			out.used, wait = s.take(d, luck.RatePerMinute, s.now())
-			s.mu.Unlock()
-		}
-		if wait == 0 && luck.tooMany {
-			wait = backoffServer
-		}
-		if wait > 0 {
-			stop := tooMany(wait)
-			stop.limit, stop.used = out.limit, out.used
-			return stop, true
-		}
+	var wait time.Duration
+	if luck.RatePerMinute > 0 {
+		s.mu.Lock()
+		out.limit = d.limit(luck.RatePerMinute)
+		out.used, wait = s.take(d, out.limit, s.now())
+		s.mu.Unlock()
+	}
+	if wait == 0 && luck.tooMany {
+		wait = backoffServer
+	}
+	if wait > 0 {
+		stop := tooMany(wait)
+		stop.limit, stop.used = out.limit, out.used
+		return stop, true
 	}
 	if luck.failBefore {
 		stop := serverError(http.StatusInternalServerError)

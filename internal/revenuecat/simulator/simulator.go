@@ -27,6 +27,8 @@ type Config struct {
 	AutoCreate    bool                        // a customer nobody created holds nothing, instead of being a 404
 	JournalPath   string                      // "": customers live in memory only; see journal
 	OpenControls  bool                        // the control side answers every machine, instead of this one only
+	Products      []Product                   // what the stores sell; see AddProducts
+	Webhooks      Webhooks                    // where events of purchases go
 }
 
 // Simulator is an http.Handler, safe for use by many goroutines.
@@ -40,7 +42,9 @@ type Simulator struct {
 	controls   bool // open to every machine
 	initial    Faults
 	seed       uint64
+	startedAt  time.Time
 	mux        *http.ServeMux
+	hooks      *sender
 
 	mu      sync.Mutex // guards all below
 	books   *books
@@ -50,6 +54,8 @@ type Simulator struct {
 	dice    *rand.Rand
 	windows map[domain]*window
 	stats   Stats
+
+	products map[string]Product // by the provider's id
 }
 
 // New returns a simulator that holds what its journal holds, and opens the
@@ -59,7 +65,7 @@ func New(cfg Config) (*Simulator, error) {
 		project: cfg.ProjectID, secretKey: cfg.SecretKey, now: cfg.Now, log: cfg.Log,
 		currencies: cfg.Currencies, autoCreate: cfg.AutoCreate, controls: cfg.OpenControls, seed: cfg.Seed,
 		initial: Faults{RatePerMinute: cfg.RatePerMinute},
-		mux:     http.NewServeMux(), books: newBooks(), busy: map[string]struct{}{},
+		mux:     http.NewServeMux(), books: newBooks(), busy: map[string]struct{}{}, products: map[string]Product{},
 	}
 	if s.project == "" {
 		s.project = ProjectIDDefault
@@ -77,6 +83,8 @@ func New(cfg Config) (*Simulator, error) {
 	for code := range s.currencies {
 		err = errors.Join(err, code.Validate())
 	}
+	s.startedAt = s.timestamp()
+	err = errors.Join(err, s.AddProducts(cfg.Products...), cfg.Webhooks.validate())
 	if err != nil {
 		return nil, fmt.Errorf("simulator: %w", err)
 	}
@@ -86,7 +94,9 @@ func New(cfg Config) (*Simulator, error) {
 			return nil, fmt.Errorf("simulator: %w", err)
 		}
 	}
+	s.hooks = newSender(cfg.Webhooks, s.now, s.seed, s.log)
 	s.routeProvider()
+	s.routeReads()
 	s.routeControl()
 	return s, nil
 }
@@ -94,9 +104,10 @@ func New(cfg Config) (*Simulator, error) {
 // ServeHTTP answers one call.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Close closes the journal. Without one it does nothing; a write after it is
-// answered with a 500 and not applied. The second call returns nil.
+// Close ends the webhooks under way and closes the journal; with one, a write after
+// it is answered with a 500 and not applied. The second call returns nil.
 func (s *Simulator) Close() error {
+	s.hooks.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.journal == nil {

@@ -13,7 +13,7 @@ import (
 type Stats struct {
 	Calls       int            `json:"calls"`        // below /v2
 	ByStatus    map[int]int    `json:"by_status"`    // HTTP status to calls answered with it
-	ByOperation map[string]int `json:"by_operation"` // transaction, balances, create_customer, customer, catalogue, other
+	ByOperation map[string]int `json:"by_operation"` // transaction, balances, purchases, ...: the endpoint
 	Cut         int            `json:"cut"`          // connections cut without an answer
 	Applied     int            `json:"applied"`      // transactions that moved balances
 	Replayed    int            `json:"replayed"`     // transactions known by their key, which moved nothing
@@ -104,7 +104,7 @@ func (s *Simulator) Balance(id string) economy.Amounts {
 func (s *Simulator) Transactions(id string) []Transaction {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.books.customers[id]; c != nil {
+	if c := s.books.customer(id); c != nil {
 		return slices.Clone(c.transactions)
 	}
 	return nil
@@ -113,6 +113,7 @@ func (s *Simulator) Transactions(id string) []Transaction {
 // Reset forgets customers, keys and counters, empties the journal, and returns
 // to the faults of the start. A write under way may still be applied after it.
 func (s *Simulator) Reset() error {
+	s.hooks.reset()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.journal != nil {
@@ -120,7 +121,9 @@ func (s *Simulator) Reset() error {
 			return err
 		}
 	}
+	numbers := s.books.shelf.numbers
 	s.books = newBooks()
+	s.books.shelf.numbers = numbers // ids are never used again
 	s.restart()
 	return nil
 }

@@ -72,7 +72,7 @@ func (s *Simulator) settle(change appliedEntry, empty bool, luck roll) reply {
 		s.stats.Replayed++
 		return s.touched(change, empty)
 	}
-	if s.books.customers[change.Customer] == nil && !s.autoCreate {
+	if s.books.customer(change.Customer) == nil && !s.autoCreate {
 		return missing("customer")
 	}
 	if !covers(s.books.balances(change.Customer), change.Adjustments) {

@@ -66,6 +66,9 @@ func TestWhatWasPromisedAndNotSeenIsNamed(t *testing.T) {
 	require.Contains(t, missing, `POST /grants: 202, example "requested"`)
 	require.Contains(t, missing, "Nothing: no call and no tag")
 	require.Empty(t, unseen(nil))
+	const words = "problem internal: the example of its member detail"
+	require.Contains(t, unseen([]string{"Spending"}), words)
+	require.NotContains(t, unseen([]string{"For RevenueCat"}), words, "a webhook's are others")
 	require.True(t, alike(map[string]any{"id": "019b7c9f-0b20-7a31-9d5e-0c4b8f2a6e13", "at": "2026-01-02T03:04:05Z"},
 		map[string]any{"id": "00000000-0000-0000-0000-000000000000", "at": "2027-01-02T03:04:05.6Z"}))
 	require.False(t, alike(map[string]any{"cost": 50}, map[string]any{"cost": 51}))

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -22,6 +23,7 @@ type document struct {
 	calls    map[string]*call
 	problems map[string]*jsonschema.Schema // by the last part of the type
 	examples map[string]map[string]any     // of a problem's members, likewise
+	shownBy  map[string]string             // whose calls have to show them, likewise: the first tag of the list that has it
 	compiler *jsonschema.Compiler
 }
 
@@ -63,7 +65,7 @@ var load = sync.OnceValue(func() *document {
 	must(err)
 	d := &document{
 		mux: http.NewServeMux(), calls: map[string]*call{}, problems: map[string]*jsonschema.Schema{}, examples: map[string]map[string]any{},
-		compiler: jsonschema.NewCompiler(),
+		shownBy: map[string]string{}, compiler: jsonschema.NewCompiler(),
 	}
 	d.compiler.AssertFormat()
 	for _, name := range []string{asItStands, complete} {
@@ -82,6 +84,9 @@ var load = sync.OnceValue(func() *document {
 		for _, method := range root.get("paths", path).keys() {
 			d.addCall(strings.ToUpper(method)+" "+path, root.get("paths", path, method))
 		}
+	}
+	for i := range len(root.get("tags").keys()) {
+		d.addShownBy(root.get("tags", strconv.Itoa(i), "name").text())
 	}
 	return d
 })
@@ -168,6 +173,20 @@ func (d *document) addCall(name string, at place) {
 		_, err := fmt.Sscan(status, &code)
 		must(err)
 		c.answers[code] = d.answer(at.get("responses", status))
+	}
+}
+
+// addShownBy makes a tag the one that shows the problems of its calls, as far as no
+// other does: the words of one problem may differ from call to call.
+func (d *document) addShownBy(tag string) {
+	for _, c := range d.calls {
+		for _, a := range c.answers {
+			for _, slug := range a.problems {
+				if c.tag == tag && d.shownBy[slug] == "" {
+					d.shownBy[slug] = tag
+				}
+			}
+		}
 	}
 }
 

@@ -94,7 +94,8 @@ func alike(a, b any) bool {
 
 // RequireSeen ends the test binary with a failure when its tests never saw
 // something that the description promises of these calls: a status, one of its
-// problems, an example. A call is given by its name, GET /livez, or with others by
+// problems, an example. A problem's own example is promised of the first tag whose
+// calls answer with it. A call is given by its name, GET /livez, or with others by
 // their tag; a word that is neither is a failure, too. It is for TestMain, after
 // the tests. When only some of the tests were run it does nothing.
 func RequireSeen(calls ...string) {
@@ -141,7 +142,9 @@ func (d *document) promises(c *call, wanted map[string]bool) {
 		for _, slug := range a.problems {
 			wanted[problemName(c, status, slug)] = true
 			for member := range d.examples[slug] {
-				wanted[memberName(slug, member)] = true
+				if d.shownBy[slug] == c.tag {
+					wanted[memberName(slug, member)] = true
+				}
 			}
 		}
 		for name := range a.examples {

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/monitor"
+	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// heartbeat says until stop is called that webhooks can be received, if they are
+// taken and their silence is of interest.
+func (p *process) heartbeat(ctx context.Context) (stop func()) {
+	if w := p.config.Webhook; !w.Enabled || w.Silence == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	beat := &monitor.Heartbeat{DB: p.db, Silence: p.config.Webhook.Silence, Now: clock, Log: p.log}
+	var running sync.WaitGroup
+	running.Go(func() { _ = beat.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// webhooksCommand groups what is done about webhooks.
+type webhooksCommand struct {
+	Resync webhooksResyncCommand `cmd:"" help:"Read the customers again of whom webhooks of a time may be missing. sluice lag prints the command."`
+}
+
+// webhooksResyncCommand has customers read again.
+type webhooksResyncCommand struct {
+	From  time.Time `help:"When it began, such as 2026-03-01T12:00:00Z." required:""`
+	Until time.Time `help:"When it was over." required:""`
+	JSON  bool      `help:"Print JSON." name:"json"`
+}
+
+const (
+	// silentPage is how many players are read from the database at once.
+	silentPage = 500
+	// silentEvery keeps a command that is repeated from reading everybody again.
+	silentEvery = 10 * time.Minute
+)
+
+// Run wishes for the readings, which the consumer resync makes as the provider's
+// limit allows, behind everything else. It may be repeated: a player who was wished
+// for ten minutes ago, or still waits, is left out.
+func (c webhooksResyncCommand) Run(ctx context.Context, io stdio) error {
+	if !c.From.Before(c.Until) {
+		return exitError{errors.New("--from must be before --until"), exitBadUsage}
+	}
+	cfg, err := loadOperatorConfig(config.RoleRelay)
+	if err != nil {
+		return err
+	}
+	p, err := startProcess(ctx, "webhooks", cfg, newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	wished, before, err := p.resyncMissed(ctx, c.From, c.Until)
+	if err != nil {
+		return fmt.Errorf("after %d players: %w; run the same command again", wished+before, err)
+	}
+	gaps, err := monitor.ResolveGaps(ctx, p.db, c.From, c.Until, clock(), fmt.Sprintf("resync of %d players", wished+before))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(io, map[string]any{"wished": wished, "wished_before": before, "gaps_resolved": gaps})
+	}
+	_, _ = fmt.Fprintf(io.Out, "%d players will be read again, %d were wished for before. %d gaps are marked as made up for.\n", wished, before, gaps)
+	_, _ = fmt.Fprintln(io.Out, "The API does not tell who is new or was refunded meanwhile: backfill the next export, too.")
+	return nil
+}
+
+// resyncMissed wishes for a reading of everybody of whom a webhook may be missing.
+func (p *process) resyncMissed(ctx context.Context, from, until time.Time) (wished, before int, err error) {
+	store, after := purchases.NewStore(p.db), ""
+	for {
+		players, err := store.MissedBetween(ctx, from, until, after, silentPage)
+		if err != nil || len(players) == 0 {
+			return wished, before, err
+		}
+		for _, player := range players {
+			now := clock()
+			wish := purchases.ResyncRequest{
+				ID: outbox.NewID(), AppUserID: player, Reason: events.ResyncSilence, RequestedAt: now, NextAt: now.Add(silentEvery),
+			}
+			switch result, err := p.committer.Commit(ctx, outbox.Effects{
+				Guard: purchases.ResyncAsked{ResyncRequest: wish}, Events: []events.Event{wish.Event(events.Bulk)}, Owner: player,
+			}); {
+			case err != nil:
+				return wished, before, err
+			case result == outbox.Applied:
+				wished++
+			default:
+				before++
+			}
+		}
+		after = players[len(players)-1]
+	}
+}

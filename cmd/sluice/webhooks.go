@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/producers/rcwebhook"
+)
+
+// webhooks registers the endpoint of RevenueCat's webhooks, unless they are off.
+func (p *process) webhooks(ctx context.Context, mux *http.ServeMux) error {
+	w := p.config.Webhook
+	if !w.Enabled {
+		p.log.InfoContext(ctx, "webhooks are off", "variable", "SLUICE_WEBHOOK_ENABLED")
+		return nil
+	}
+	last, err := purchases.NewStore(p.db).LastWebhook(ctx)
+	if err != nil {
+		return err
+	}
+	intake, err := rcwebhook.New(rcwebhook.Config{
+		Committer: p.unhurried, Proof: p.webhookProof(), Redact: w.Redact, Last: last,
+		Environments: rcwebhook.Environments{
+			Production: w.Environment != config.WebhooksSandbox, Sandbox: w.Environment != config.WebhooksProduction,
+			Testers: p.config.SandboxTesters,
+		},
+		Now: clock, Log: p.log, Metrics: p.registry,
+	})
+	if err != nil {
+		return err
+	}
+	intake.Routes(mux)
+	return nil
+}
+
+// webhookProof is what must hold of a webhook. What was read from a file is read
+// again when the file changes.
+func (p *process) webhookProof() rcwebhook.Proof {
+	w := p.config.Webhook
+	proof := rcwebhook.Proof{Tolerance: w.Tolerance}
+	switch {
+	case w.AuthorizationFile != "":
+		proof.Authorization = config.NewFileHeader("SLUICE_WEBHOOK_AUTHORIZATION", w.AuthorizationFile, w.Authorization, os.ReadFile, time.Now, p.log).Reveal
+	case w.Authorization.IsSet():
+		proof.Authorization = w.Authorization.Reveal
+	}
+	switch secrets := config.RevealAll(w.SigningSecrets); {
+	case w.SigningSecretsFile != "":
+		proof.Secrets = config.NewFileSecrets("SLUICE_WEBHOOK_SIGNING_SECRETS", w.SigningSecretsFile, w.SigningSecrets, os.ReadFile, time.Now, p.log).Reveal
+	case len(secrets) > 0:
+		proof.Secrets = func() []string { return secrets }
+	}
+	return proof
+}
+
+// webhookRetention is what clears and deletes webhooks by age.
+func (p *process) webhookRetention() *rcwebhook.Retention {
+	const day = 24 * time.Hour
+	return &rcwebhook.Retention{
+		Store: purchases.NewStore(p.db), Bodies: time.Duration(p.config.Webhook.BodyDays) * day, Rows: time.Duration(p.config.Webhook.RowDays) * day,
+		Now: clock, Log: p.log,
+	}
+}

@@ -1,0 +1,235 @@
+package access_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// event returns a webhook of a type about ann's first purchase, with fields changed
+// ("product_id=week"); a field set to nothing is left out.
+func (r *road) event(t testing.TB, id, kind string, at float64, fields ...string) []byte {
+	t.Helper()
+	event := map[string]any{
+		"id": id, "type": kind, "event_timestamp_ms": r.day(at).UnixMilli(), "store": "APP_STORE", "environment": "PRODUCTION",
+		"app_user_id": "ann", "product_id": "monthly", "transaction_id": "1", "original_transaction_id": "1", "period_type": "NORMAL",
+		"purchased_at_ms": r.day(0).UnixMilli(), "expiration_at_ms": r.day(30).UnixMilli(),
+	}
+	for _, field := range fields {
+		name, value, _ := strings.Cut(field, "=")
+		switch {
+		case value == "":
+			delete(event, name)
+		case name == "aliases" || strings.HasPrefix(name, "transferred_"):
+			event[name] = strings.Split(value, ",")
+		default:
+			event[name] = value
+		}
+	}
+	raw, err := json.Marshal(map[string]any{"event": event})
+	require.NoError(t, err)
+	return raw
+}
+
+// consume decides on what is owed, and commits nothing.
+func (r *road) consume(t testing.TB) (owed []events.Event, effects []outbox.Effects) {
+	t.Helper()
+	for _, msg := range r.owed(t) {
+		event, err := events.Decode(msg.Payload)
+		require.NoError(t, err)
+		decided, err := r.runner.Consumer.Consume(t.Context(), event)
+		require.NoError(t, err)
+		decided.Done = append(decided.Done, outbox.Delivery{EventID: event.ID, Consumer: "access"})
+		owed, effects = append(owed, event), append(effects, decided)
+	}
+	return owed, effects
+}
+
+func (r *road) commit(t testing.TB, effects outbox.Effects) outbox.Result {
+	t.Helper()
+	result, err := r.committer.Commit(t.Context(), effects)
+	require.NoError(t, err)
+	return result
+}
+
+// Who crashed before the commit left nothing; who commits what was decided on an
+// older history changes nothing.
+func TestACrashBetweenStepsAndALateCommitChangeNothingTwice(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0))
+	_, _ = r.consume(t) // and crashed
+	require.Zero(t, r.count(t, "SELECT count(*) FROM purchases"))
+	_, first := r.consume(t)
+	_, second := r.consume(t)
+	require.Equal(t, outbox.Applied, r.commit(t, first[0]))
+	require.Equal(t, outbox.Stale, r.commit(t, second[0]), "another worker was faster")
+	_, _ = r.consume(t) // the fold, and crashed
+	_, first = r.consume(t)
+	_, second = r.consume(t)
+	require.Len(t, first, 1)
+	require.Equal(t, outbox.Applied, r.commit(t, first[0]))
+	require.Equal(t, outbox.Stale, r.commit(t, second[0]))
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "ann"))
+	require.Empty(t, r.owed(t))
+	require.Equal(t, 2, r.count(t, "SELECT count(*) FROM purchase_grants"))
+}
+
+// A fold of one id alone, begun before the ids became one customer and committed
+// after the fold of both, brings nothing a second time, even if neither was ever
+// folded before.
+func TestAFoldFromBeforeTheLinkComesTooLate(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0, "app_user_id=zoe"))
+	r.handle(t, r.owed(t))
+	owed, alone := r.consume(t)
+	require.Equal(t, events.StorePurchaseChangedV1, owed[0].Type)
+	r.receive(t, r.event(t, "e2", "SUBSCRIBER_ALIAS", 1, "app_user_id=zoe", "aliases=ann,zoe"))
+	for _, msg := range r.owed(t) {
+		if strings.HasSuffix(msg.UUID, ".received") {
+			_ = r.runner.Handle(msg)
+		}
+	}
+	for _, msg := range r.owed(t) {
+		if strings.HasSuffix(msg.UUID, ".customer") {
+			_ = r.runner.Handle(msg)
+		}
+	}
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "zoe"))
+	require.Equal(t, outbox.Stale, r.commit(t, alone[0]))
+	r.drain(t)
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "zoe"))
+	require.Equal(t, 2, r.count(t, "SELECT count(*) FROM purchase_grants"))
+	version := r.count(t, "SELECT version FROM customers WHERE customer_id = 'zoe' AND absorbed")
+	r.receive(t, r.event(t, "e3", "UNCANCELLATION", 2, "aliases=ann,zoe"))
+	r.drain(t)
+	require.Equal(t, version, r.count(t, "SELECT version FROM customers WHERE customer_id = 'zoe'"), "once is enough")
+}
+
+// When neither side of a transfer is known, both are read from the provider, under
+// one wish each, however often the webhook comes.
+func TestATransferOfWhatNobodyKnowsReadsBothSides(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	body := r.event(t, "x1", "TRANSFER", 3, "app_user_id=", "transferred_from=ann,$RCAnonymousID:1", "transferred_to=bob,$RCAnonymousID:2")
+	for range 3 {
+		r.receive(t, body)
+		r.drain(t)
+		r.handle(t, r.delivered)
+	}
+	require.Equal(t, 2, r.count(t, "SELECT count(*) FROM outbox WHERE consumer = 'resync' AND payload::text LIKE '%transfer%'"))
+	require.Equal(t, 4, r.count(t, "SELECT count(*) FROM customer_transfers"))
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0, "aliases=ann,$RCAnonymousID:1")) // heard of late
+	r.drain(t)
+	require.Empty(t, r.holds(t, "ann"))
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "$RCAnonymousID:2"))
+}
+
+func TestHistoriesThatMeetAreReportedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0))
+	r.receive(t, r.event(t, "e2", "NON_RENEWING_PURCHASE", 1, "app_user_id=zoe", "transaction_id=2", "original_transaction_id=2", "product_id=life", "expiration_at_ms="))
+	r.receive(t, r.event(t, "e3", "RENEWAL", 30, "aliases=ann,zoe", "transaction_id=3"))
+	r.drain(t)
+	r.handle(t, r.delivered)
+	require.Equal(t, 1, r.count(t, `SELECT count(*) FROM customer_conflicts WHERE app_user_ids = '["ann", "zoe"]' AND resolved_at IS NULL`))
+	require.Equal(t, r.holds(t, "ann"), r.holds(t, "zoe"))
+}
+
+func TestWhatCannotBeReadIsSetAsideWithItsReason(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0, "transaction_id="))
+	r.receive(t, r.event(t, "e2", "INITIAL_PURCHASE", 0, "transaction_id=2"))
+	_, err := r.db.Exec("UPDATE webhook_events SET body = NULL WHERE event_key = 'e2'")
+	require.NoError(t, err)
+	r.drain(t)
+	require.Equal(t, 2, r.count(t, "SELECT count(*) FROM dead_letters WHERE consumer = 'access' AND attempts = 1"))
+	require.Equal(t, 1, r.count(t, "SELECT count(*) FROM dead_letters WHERE error LIKE '%body is gone%'"))
+	require.Zero(t, r.count(t, "SELECT count(*) FROM purchases"))
+}
+
+func TestTheSandboxCountsForListedTestersOnly(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t), "tess")
+	for _, user := range []string{"ann", "$RCAnonymousID:9"} {
+		id := "e-" + user
+		r.receive(t, r.event(t, id, "INITIAL_PURCHASE", 0, "environment=SANDBOX", "app_user_id="+user, "transaction_id="+id))
+	}
+	r.drain(t)
+	require.Empty(t, r.holds(t, "$RCAnonymousID:9"))
+	r.receive(t, r.event(t, "alias", "SUBSCRIBER_ALIAS", 1, "app_user_id=tess", "aliases=tess,$RCAnonymousID:9"))
+	r.drain(t)
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "tess"))
+	require.Empty(t, r.holds(t, "ann"))
+}
+
+// What nobody sells is said in the log and counted, and comes once the catalogue
+// has it; what was sold before stays as it was sold.
+func TestAProductThatNobodyKnowsBringsNothingUntilTheCatalogueHasIt(t *testing.T) {
+	t.Parallel()
+	file := flows(t)
+	r := newRoad(t, file)
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0))
+	r.receive(t, r.event(t, "e2", "NON_RENEWING_PURCHASE", 1, "transaction_id=2", "original_transaction_id=2", "product_id=novelty", "expiration_at_ms="))
+	r.drain(t)
+	require.Contains(t, r.log.String(), "product=novelty")
+	require.NotContains(t, r.log.String(), "ann", "whose it is is nobody's business")
+	const unsold = "SELECT count(*) FROM purchases WHERE catalog_version = 0 AND product_id <> ''"
+	require.Equal(t, 1, r.count(t, unsold))
+
+	catalog, err := economy.CatalogFromJSON(file.Catalog)
+	require.NoError(t, err)
+	catalog.Packages["monthly"] = economy.Package{ID: "monthly", Products: catalog.Packages["monthly"].Products, Items: []economy.PackageItem{{Item: "skin", Quantity: 9}}}
+	catalog.Packages["novelty"] = economy.Package{ID: "novelty", Products: map[economy.Store][]string{economy.AppStore: {"novelty"}}, Items: []economy.PackageItem{{Item: "ticket", Quantity: 7}}}
+	_, err = books.NewCatalogs(r.db).Store(t.Context(), catalog)
+	require.NoError(t, err)
+	r.receive(t, r.event(t, "e3", "UNCANCELLATION", 2))
+	r.drain(t)
+	require.Equal(t, "premium 30 (period); chest 2; ticket 7", r.holds(t, "ann"))
+	require.Zero(t, r.count(t, unsold))
+}
+
+func TestNothingIsFoldedBeforeThereIsACatalogue(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	_, err := r.db.Exec("DELETE FROM catalog_versions")
+	require.NoError(t, err)
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0))
+	r.handle(t, r.owed(t))
+	event, err := events.Decode(r.owed(t)[0].Payload)
+	require.NoError(t, err)
+	_, err = r.runner.Consumer.Consume(t.Context(), event)
+	require.ErrorContains(t, err, "no catalogue was ever loaded")
+	require.False(t, consumers.IsPermanent(err), "it comes with the first sluice serve")
+}
+
+// Many events of one customer at once, handled by many workers: each has its effect.
+func TestWorkersThatFoldOneCustomerAtOnceLoseNothing(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	const n = 40
+	for i := range n {
+		r.receive(t, r.event(t, fmt.Sprint("e", i), "NON_RENEWING_PURCHASE", float64(i), fmt.Sprint("transaction_id=t", i), "product_id=gems", "expiration_at_ms="))
+	}
+	r.drain(t)
+	require.Equal(t, fmt.Sprint("ticket ", 3*n), r.holds(t, "ann"))
+	require.Zero(t, r.count(t, "SELECT count(*) FROM dead_letters"))
+	claimed := economy.Claim{ID: outbox.NewID(), AppUserID: "ann", Store: economy.AppStore, TransactionID: "t3", ProductID: "gems", ClaimedAt: r.day(1)}
+	require.Equal(t, outbox.Applied, r.commit(t, outbox.Effects{Guard: purchases.Claimed{Claim: claimed}}))
+	r.receive(t, r.event(t, "last", "NON_RENEWING_PURCHASE", n, "transaction_id=last", "product_id=gems", "expiration_at_ms="))
+	r.drain(t)
+	require.Equal(t, 1, r.count(t, "SELECT count(*) FROM claims WHERE state = 'confirmed'"))
+}

@@ -1,0 +1,126 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/sluice-gems/sluice/economy"
+)
+
+// The facts of the purchase side.
+const (
+	StoreWebhookReceivedV1    Type = "store.webhook.received.v1"    // the provider told of a purchase or of a customer
+	StoreCurrencyMovedV1      Type = "store.currency.moved.v1"      // the provider moved a balance by itself
+	StorePurchaseChangedV1    Type = "store.purchase.changed.v1"    // what is known of a purchase is other than before
+	StoreCustomerChangedV1    Type = "store.customer.changed.v1"    // ids were linked, or purchases transferred
+	CustomerResyncRequestedV1 Type = "customer.resync.requested.v1" // read this customer from the provider again
+)
+
+// StoreWebhookReceived says that a webhook lies in webhook_events.
+type StoreWebhookReceived struct {
+	WebhookID string `json:"webhook_id"`
+}
+
+// StoreCurrencyMoved says that a webhook about balances lies in webhook_events.
+type StoreCurrencyMoved struct {
+	WebhookID string `json:"webhook_id"`
+}
+
+// StorePurchaseChanged names a purchase and the version it has now.
+type StorePurchaseChanged struct {
+	Store         economy.Store       `json:"store"`
+	Environment   economy.Environment `json:"environment"`
+	TransactionID string              `json:"transaction_id"`
+	Version       int64               `json:"version"`
+}
+
+// Key returns the purchase's key.
+func (p StorePurchaseChanged) Key() economy.PurchaseKey {
+	return economy.PurchaseKey{Store: p.Store, Environment: p.Environment, TransactionID: p.TransactionID}
+}
+
+// StoreCustomerChanged says why the envelope's player is to be folded again.
+type StoreCustomerChanged struct {
+	Reason CustomerChange `json:"reason"`
+	Cause  string         `json:"cause"` // what said so: an event's id, a file
+}
+
+// CustomerChange is what happened to a customer.
+type CustomerChange string
+
+// The changes.
+const (
+	CustomerAliased     CustomerChange = "aliased"
+	CustomerTransferred CustomerChange = "transferred"
+	CustomerOwnership   CustomerChange = "ownership" // a purchase came or went without a transfer
+)
+
+// CustomerResyncRequested says why the envelope's player is to be read from the
+// provider again.
+type CustomerResyncRequested struct {
+	Reason ResyncReason `json:"reason"`
+	Cause  string       `json:"cause"` // the event, claim or request that asks for it
+}
+
+// ResyncReason is why a customer is read again.
+type ResyncReason string
+
+// The reasons.
+const (
+	ResyncTransfer  ResyncReason = "transfer"  // a transfer names no transactions
+	ResyncTemporary ResyncReason = "temporary" // a temporary grant, or a redemption: details come later
+	ResyncClaim     ResyncReason = "claim"     // the app says it bought something and no webhook came
+	ResyncRestore   ResyncReason = "restore"   // the player asked
+	ResyncSilence   ResyncReason = "silence"   // no webhooks came for too long
+	ResyncOperator  ResyncReason = "operator"  // sluice resync
+)
+
+// NewStoreWebhookReceived returns the fact of a webhook just stored.
+func NewStoreWebhookReceived(webhookID, appUserID string, at time.Time) Event {
+	return newEvent(StoreWebhookReceivedV1, Store, webhookID+".received", appUserID, at, StoreWebhookReceived{webhookID})
+}
+
+// NewStoreCurrencyMoved returns the fact of a webhook about balances just stored.
+func NewStoreCurrencyMoved(webhookID, appUserID string, at time.Time) Event {
+	return newEvent(StoreCurrencyMovedV1, Store, webhookID+".moved", appUserID, at, StoreCurrencyMoved{webhookID})
+}
+
+// NewStorePurchaseChanged returns the fact that a purchase reached a version. lane
+// is Bulk for what a backfill brings, Store otherwise.
+func NewStorePurchaseChanged(lane Lane, key economy.PurchaseKey, version int64, appUserID string, at time.Time) Event {
+	return newEvent(StorePurchaseChangedV1, lane, key.ID()+".v"+strconv.FormatInt(version, 10)+".changed", appUserID, at,
+		StorePurchaseChanged{key.Store, key.Environment, key.TransactionID, version})
+}
+
+// NewStoreCustomerChanged returns the fact that a player's customer is to be folded again.
+func NewStoreCustomerChanged(lane Lane, reason CustomerChange, cause, appUserID string, at time.Time) Event {
+	return newEvent(StoreCustomerChangedV1, lane, economy.HashID(string(reason), cause, appUserID)+".customer", appUserID, at,
+		StoreCustomerChanged{reason, cause})
+}
+
+// NewCustomerResyncRequested returns the wish to read a player's customer again. The
+// same reason and cause for the same player is the same wish.
+func NewCustomerResyncRequested(lane Lane, reason ResyncReason, cause, appUserID string, at time.Time) Event {
+	return newEvent(CustomerResyncRequestedV1, lane, economy.HashID(string(reason), cause, appUserID)+".resync", appUserID, at,
+		CustomerResyncRequested{reason, cause})
+}
+
+func newEvent(t Type, lane Lane, id, appUserID string, at time.Time, payload any) Event {
+	data, err := json.Marshal(payload)
+	if err != nil { // structs of strings and integers always encode
+		panic(err)
+	}
+	return Event{ID: id, Type: t, Lane: lane, AppUserID: appUserID, Time: at, Data: data}
+}
+
+// DataOf reads an event's payload. Errors wrap ErrMalformed. Unknown members are
+// ignored, missing ones are zero.
+func DataOf[T any](e Event) (T, error) {
+	var data T
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return data, fmt.Errorf("event %s: %w: %w", e.ID, ErrMalformed, err)
+	}
+	return data, nil
+}

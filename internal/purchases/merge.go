@@ -1,0 +1,115 @@
+package purchases
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// Merge returns the Effects that record a fact: the statement itself, and, where it
+// changes what is known, the purchase's row under the guard of its version and the
+// events that have its customers folded. A fact that changes nothing has no Guard:
+// its caller adds one, such as outbox.Finish of the delivery that brought it.
+// Stale Effects are decided anew by calling Merge again.
+//
+// Errors: the fact's own (economy.PurchaseFact.Validate), or the database's.
+func (s *Store) Merge(ctx context.Context, fact economy.PurchaseFact, lane events.Lane, now time.Time) (outbox.Effects, error) {
+	known, err := s.Purchase(ctx, fact.Key)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return outbox.Effects{}, err
+	}
+	return Merge(known, fact, lane, now)
+}
+
+// Merge is Store.Merge for whoever has read already what is known of the purchase.
+func Merge(known Recorded, fact economy.PurchaseFact, lane events.Lane, now time.Time) (outbox.Effects, error) {
+	if err := fact.Validate(); err != nil {
+		return outbox.Effects{}, err
+	}
+	effects := outbox.Effects{Rows: []outbox.Row{versionRow{fact, now}}, Owner: string(fact.Key.Store) + "/" + fact.Key.TransactionID}
+	merged := economy.Merge(known.Purchase, fact)
+	if merged == known.Purchase {
+		return effects, nil
+	}
+	effects.Guard = Merged{Purchase: merged, KnownVersion: known.Version, RecordedAt: now}
+	version := known.Version + 1
+	concerned := []string{merged.Owner.Value, merged.Buyer.Value, known.Owner.Value, known.Buyer.Value}
+	var told []string
+	for _, id := range concerned {
+		if id == "" || slices.Contains(told, id) {
+			continue
+		}
+		if told = append(told, id); len(told) == 1 {
+			effects.Events = append(effects.Events, events.NewStorePurchaseChanged(lane, fact.Key, version, id, now))
+			continue
+		}
+		cause := effects.Events[0].ID
+		effects.Events = append(effects.Events, events.NewStoreCustomerChanged(lane, events.CustomerOwnership, cause, id, now))
+	}
+	return effects, nil
+}
+
+// Committer commits effects; outbox.Committer does.
+type Committer interface {
+	Commit(ctx context.Context, effects outbox.Effects) (outbox.Result, error)
+}
+
+// Recorder records facts one by one, for whoever reads many of them at once.
+type Recorder struct {
+	Store     *Store
+	Committer Committer
+	Now       func() time.Time
+}
+
+// recordTriesMax is how often a fact is merged anew because the row moved on. Each
+// time somebody else's fact was recorded, so three in a row are never seen.
+const recordTriesMax = 10
+
+// Record merges a fact and returns once it is durable. Recording it again changes
+// nothing. changed tells whether it taught us anything.
+func (r *Recorder) Record(ctx context.Context, fact economy.PurchaseFact, lane events.Lane) (changed bool, err error) {
+	for range recordTriesMax {
+		effects, err := r.Store.Merge(ctx, fact, lane, r.Now())
+		if err != nil {
+			return false, err
+		}
+		if effects.Guard == nil {
+			effects.Guard = noted{versionRow{fact, r.Now()}}
+			effects.Rows = nil
+		}
+		_, isNew := effects.Guard.(Merged)
+		switch result, err := r.Committer.Commit(ctx, effects); {
+		case err != nil:
+			return false, err
+		case result != outbox.Stale:
+			return isNew, nil
+		}
+	}
+	return false, errors.New(fact.Key.String() + ": its row keeps moving")
+}
+
+// noted is the guard of a statement that changed nothing. Noting it again is a
+// duplicate.
+type noted struct{ versionRow }
+
+var notedKind = &outbox.Kind{
+	Name:    "purchase_noted",
+	Columns: versionKind.Columns,
+	Steps: []outbox.Step{
+		{Name: "insert", SQL: versionKind.Steps[0].SQL + ` RETURNING transaction_id, store, environment, source, said_by, said_at`},
+		{Name: "effects", SQL: `SELECT r.effect FROM {rows} r WHERE ((r.transaction_id, r.store, r.environment, r.source, r.said_by, r.said_at)
+			IN (SELECT transaction_id, store, environment, source, said_by, said_at FROM {insert})) IS TRUE`},
+	},
+	Judge: `SELECT effect, 'duplicate' FROM {rows}`,
+}
+
+// Kind implements outbox.Row.
+func (n noted) Kind() *outbox.Kind { return notedKind }
+
+// GuardKey implements outbox.GuardRow.
+func (n noted) GuardKey() string { return PurchaseKey(n.fact.Key) }

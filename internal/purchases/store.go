@@ -1,0 +1,301 @@
+package purchases
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/postgres"
+)
+
+// ErrNotFound says that there is no such row.
+var ErrNotFound = errors.New("not found")
+
+// Store reads what was written down. It is safe for concurrent use.
+type Store struct {
+	db                      *sqlx.DB
+	history, heard, webhook statement
+}
+
+// NewStore returns what is kept in db.
+func NewStore(db *sqlx.DB) *Store {
+	return &Store{db: db, history: statement{query: historyQuery}, heard: statement{query: heardQuery}, webhook: statement{query: webhookQuery}}
+}
+
+// Recorded is a purchase with what its row says beside it.
+type Recorded struct {
+	economy.Purchase
+	Version        int64 // 0: there is no row
+	CatalogVersion int64 // 0: no catalogue knew its product yet
+	RecordedAt     time.Time
+}
+
+const purchaseColumns = `transaction_id, store, environment, recorded_at, catalog_version, purchased_at, expires_at, grace_until, ended_at,
+	refunded_at, resumes_at, version, quantity, renewal_number, paid_micros, paid_usd_micros, reversed, app_user_id, buyer, product_id,
+	original_transaction_id, ownership, period, paid_currency, intent, intent_detail, stamps`
+
+// purchaseRow is a row of purchases as the driver or JSON brings it.
+type purchaseRow struct {
+	TransactionID  string          `db:"transaction_id" json:"transaction_id"`
+	Store          string          `db:"store" json:"store"`
+	Environment    string          `db:"environment" json:"environment"`
+	RecordedAt     time.Time       `db:"recorded_at" json:"recorded_at"`
+	CatalogVersion int64           `db:"catalog_version" json:"catalog_version"`
+	PurchasedAt    *time.Time      `db:"purchased_at" json:"purchased_at"`
+	ExpiresAt      *time.Time      `db:"expires_at" json:"expires_at"`
+	GraceUntil     *time.Time      `db:"grace_until" json:"grace_until"`
+	EndedAt        *time.Time      `db:"ended_at" json:"ended_at"`
+	RefundedAt     *time.Time      `db:"refunded_at" json:"refunded_at"`
+	ResumesAt      *time.Time      `db:"resumes_at" json:"resumes_at"`
+	Version        int64           `db:"version" json:"version"`
+	Quantity       *int64          `db:"quantity" json:"quantity"`
+	Renewal        *int64          `db:"renewal_number" json:"renewal_number"`
+	PaidMicros     *int64          `db:"paid_micros" json:"paid_micros"`
+	PaidUSDMicros  *int64          `db:"paid_usd_micros" json:"paid_usd_micros"`
+	Reversed       bool            `db:"reversed" json:"reversed"`
+	Owner          string          `db:"app_user_id" json:"app_user_id"`
+	Buyer          string          `db:"buyer" json:"buyer"`
+	Product        string          `db:"product_id" json:"product_id"`
+	Original       string          `db:"original_transaction_id" json:"original_transaction_id"`
+	Ownership      string          `db:"ownership" json:"ownership"`
+	Period         string          `db:"period" json:"period"`
+	PaidCurrency   string          `db:"paid_currency" json:"paid_currency"`
+	Intent         string          `db:"intent" json:"intent"`
+	IntentDetail   string          `db:"intent_detail" json:"intent_detail"`
+	Stamps         json.RawMessage `db:"stamps" json:"stamps"`
+}
+
+func (r purchaseRow) recorded() (Recorded, error) {
+	p := economy.Purchase{Key: economy.PurchaseKey{
+		Store: economy.Store(r.Store), Environment: economy.Environment(r.Environment), TransactionID: r.TransactionID,
+	}}
+	p.Owner.Value, p.Buyer.Value, p.Product.Value, p.Original.Value = r.Owner, r.Buyer, r.Product, r.Original
+	p.PurchasedAt.Value, p.ExpiresAt.Value, p.GraceUntil.Value, p.EndedAt.Value = moment(r.PurchasedAt), moment(r.ExpiresAt), moment(r.GraceUntil), moment(r.EndedAt)
+	p.Quantity.Value, p.Renewal.Value, p.PaidUSD.Value = deref(r.Quantity), deref(r.Renewal), deref(r.PaidUSDMicros)
+	p.Ownership.Value, p.Period.Value = economy.Ownership(r.Ownership), economy.Period(r.Period)
+	p.Paid.Value = economy.Price{Currency: r.PaidCurrency, Micros: deref(r.PaidMicros)}
+	p.Refund.Value = economy.Refund{At: moment(r.RefundedAt), Reversed: r.Reversed}
+	p.Intent.Value = economy.Intent{Code: r.Intent, Detail: r.IntentDetail, Resumes: moment(r.ResumesAt)}
+	err := decodeStamps(r.Stamps, &p)
+	return Recorded{Purchase: p, Version: r.Version, CatalogVersion: r.CatalogVersion, RecordedAt: r.RecordedAt.UTC()}, err
+}
+
+func moment(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func deref(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+// Purchase returns what is known of a purchase, or ErrNotFound.
+func (s *Store) Purchase(ctx context.Context, key economy.PurchaseKey) (Recorded, error) {
+	var row purchaseRow
+	switch err := s.db.GetContext(ctx, &row, `SELECT `+purchaseColumns+` FROM purchases
+		WHERE transaction_id = $1 AND store = $2 AND environment = $3`, key.TransactionID, string(key.Store), string(key.Environment)); {
+	case errors.Is(err, sql.ErrNoRows):
+		return Recorded{}, ErrNotFound
+	case err != nil:
+		return Recorded{}, fmt.Errorf("read %s: %w", key, err)
+	}
+	return row.recorded()
+}
+
+const webhookQuery = "SELECT body FROM webhook_events WHERE id = $1"
+
+// Webhook returns the raw event that intake kept, or ErrNotFound; also when its
+// body was cleared.
+func (s *Store) Webhook(ctx context.Context, webhookID string) ([]byte, error) {
+	if uuid.Validate(webhookID) != nil {
+		return nil, ErrNotFound
+	}
+	var body []byte
+	switch err := s.webhook.row(ctx, s.db, []any{webhookID}, &body); {
+	case errors.Is(err, sql.ErrNoRows), err == nil && body == nil:
+		return nil, ErrNotFound
+	case err != nil:
+		return nil, fmt.Errorf("read webhook %s: %w", webhookID, err)
+	}
+	return body, nil
+}
+
+// accessOf is an access, with the customer it is folded for.
+type accessOf struct {
+	CustomerID    string     `db:"customer_id" json:"customer_id"`
+	Module        string     `db:"module" json:"module"`
+	ExpiresAt     *time.Time `db:"expires_at" json:"expires_at"`
+	State         string     `db:"state" json:"state"`
+	Cause         string     `db:"cause" json:"cause"`
+	Store         string     `db:"store" json:"store"`
+	Environment   string     `db:"environment" json:"environment"`
+	TransactionID string     `db:"transaction_id" json:"transaction_id"`
+}
+
+func (a accessOf) access() economy.Access {
+	return economy.Access{
+		Module: a.Module, ExpiresAt: moment(a.ExpiresAt), State: economy.AccessState(a.State), Cause: a.Cause,
+		Purchase: economy.PurchaseKey{Store: economy.Store(a.Store), Environment: economy.Environment(a.Environment), TransactionID: a.TransactionID},
+	}
+}
+
+const accessColumns = "customer_id, module, expires_at, state, cause, store, environment, transaction_id"
+
+// Accesses returns what a player may use at a moment, one per module, sorted by it.
+func (s *Store) Accesses(ctx context.Context, appUserID string, at time.Time) ([]economy.Access, error) {
+	ids, err := s.aliasesOf(ctx, appUserID)
+	if err != nil {
+		return nil, err
+	}
+	var rows []accessOf
+	// Until a merge is folded, its ids have rows of their own: the best of each module counts.
+	err = s.db.SelectContext(ctx, &rows, `SELECT DISTINCT ON (module) `+accessColumns+` FROM accesses
+		WHERE customer_id = ANY($1) AND state = 'granted' AND (expires_at IS NULL OR expires_at > $2)
+		ORDER BY module, expires_at DESC NULLS FIRST`, postgres.Array(ids), at)
+	if err != nil {
+		return nil, fmt.Errorf("read accesses: %w", err)
+	}
+	list := make([]economy.Access, len(rows))
+	for i, row := range rows {
+		list[i] = row.access()
+	}
+	return list, nil
+}
+
+// Items returns how many of each item purchases brought to a player and left there.
+// Spends bring items too: see books.Inventory.
+func (s *Store) Items(ctx context.Context, appUserID string) (map[string]int64, error) {
+	ids, err := s.aliasesOf(ctx, appUserID)
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		Name     string `db:"name"`
+		Quantity int64  `db:"quantity"`
+	}
+	err = s.db.SelectContext(ctx, &rows, `SELECT name, sum(quantity)::bigint AS quantity FROM purchase_grants
+		WHERE customer_id = ANY($1) AND kind = 'item' GROUP BY name HAVING sum(quantity) <> 0`, postgres.Array(ids))
+	if err != nil {
+		return nil, fmt.Errorf("read items: %w", err)
+	}
+	items := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		items[row.Name] = row.Quantity
+	}
+	return items, nil
+}
+
+// aliasesOf returns all ids of a player's customer.
+func (s *Store) aliasesOf(ctx context.Context, appUserID string) ([]string, error) {
+	family, err := readFamily(ctx, s.db, []string{appUserID})
+	if err != nil {
+		return nil, err
+	}
+	return family.customer(appUserID).AppUserIDs, nil
+}
+
+// Customer returns the customer a player is: all ids that are the same one.
+func (s *Store) Customer(ctx context.Context, appUserID string) (economy.Customer, error) {
+	family, err := readFamily(ctx, s.db, []string{appUserID})
+	if err != nil {
+		return economy.Customer{}, err
+	}
+	return family.customer(appUserID), nil
+}
+
+const claimColumns = "id, app_user_id, store, transaction_id, product_id, state, reason, claimed_at, settled_at"
+
+type claimRow struct {
+	ID            string     `db:"id" json:"id"`
+	AppUserID     string     `db:"app_user_id" json:"app_user_id"`
+	Store         string     `db:"store" json:"store"`
+	TransactionID string     `db:"transaction_id" json:"transaction_id"`
+	ProductID     string     `db:"product_id" json:"product_id"`
+	State         string     `db:"state" json:"state"`
+	Reason        string     `db:"reason" json:"reason"`
+	ClaimedAt     time.Time  `db:"claimed_at" json:"claimed_at"`
+	SettledAt     *time.Time `db:"settled_at" json:"settled_at"`
+}
+
+func (r claimRow) claim() economy.Claim {
+	return economy.Claim{
+		ID: r.ID, AppUserID: r.AppUserID, Store: economy.Store(r.Store), TransactionID: r.TransactionID, ProductID: r.ProductID,
+		State: economy.ClaimState(r.State), Reason: r.Reason, ClaimedAt: r.ClaimedAt.UTC(), SettledAt: moment(r.SettledAt),
+	}
+}
+
+// ClaimOf returns a player's claim of a transaction, or ErrNotFound.
+func (s *Store) ClaimOf(ctx context.Context, appUserID string, store economy.Store, transactionID string) (economy.Claim, error) {
+	return s.oneClaim(ctx, "SELECT "+claimColumns+" FROM claims WHERE app_user_id = $1 AND store = $2 AND transaction_id = $3",
+		appUserID, string(store), transactionID)
+}
+
+// Claim returns a claim by its id, or ErrNotFound.
+func (s *Store) Claim(ctx context.Context, id string) (economy.Claim, error) {
+	if uuid.Validate(id) != nil {
+		return economy.Claim{}, ErrNotFound
+	}
+	return s.oneClaim(ctx, "SELECT "+claimColumns+" FROM claims WHERE id = $1", id)
+}
+
+// PendingClaims returns a player's claims that wait, oldest first.
+func (s *Store) PendingClaims(ctx context.Context, appUserID string) ([]economy.Claim, error) {
+	return claims(ctx, s.db, "SELECT "+claimColumns+" FROM claims WHERE app_user_id = $1 AND state = 'pending' ORDER BY claimed_at, id", appUserID)
+}
+
+func (s *Store) oneClaim(ctx context.Context, query string, args ...any) (economy.Claim, error) {
+	list, err := claims(ctx, s.db, query, args...)
+	if err != nil {
+		return economy.Claim{}, err
+	}
+	if len(list) == 0 {
+		return economy.Claim{}, ErrNotFound
+	}
+	return list[0], nil
+}
+
+func claims(ctx context.Context, db sqlx.QueryerContext, query string, args ...any) ([]economy.Claim, error) {
+	var rows []claimRow
+	if err := sqlx.SelectContext(ctx, db, &rows, query, args...); err != nil {
+		return nil, fmt.Errorf("read claims: %w", err)
+	}
+	list := make([]economy.Claim, len(rows))
+	for i, row := range rows {
+		list[i] = row.claim()
+	}
+	return list, nil
+}
+
+// Said is one statement about a purchase, for people.
+type Said struct {
+	Source     string          `db:"source" json:"source"`
+	By         string          `db:"said_by" json:"by"`
+	Kind       int             `db:"kind" json:"kind"`
+	At         time.Time       `db:"said_at" json:"at"`
+	RecordedAt time.Time       `db:"recorded_at" json:"recorded_at"`
+	Fact       json.RawMessage `db:"fact" json:"fact"`
+}
+
+// Versions returns every statement about a purchase, oldest first by the sources' own time.
+func (s *Store) Versions(ctx context.Context, key economy.PurchaseKey) ([]Said, error) {
+	var list []Said
+	err := s.db.SelectContext(ctx, &list, `SELECT source, said_by, kind, said_at, recorded_at, fact FROM purchase_versions
+		WHERE transaction_id = $1 AND store = $2 AND environment = $3 ORDER BY said_at, kind, said_by`,
+		key.TransactionID, string(key.Store), string(key.Environment))
+	if err != nil {
+		return nil, fmt.Errorf("read versions of %s: %w", key, err)
+	}
+	return list, nil
+}
