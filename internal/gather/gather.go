@@ -27,7 +27,7 @@ type Read[K comparable, V any] func(ctx context.Context, keys []K) (map[K]Answer
 type Reader[K comparable, V any] struct {
 	read    Read[K, V]
 	readers int
-	max     int
+	most    int
 
 	mu      sync.Mutex
 	waiting []wait[K, V]
@@ -46,9 +46,9 @@ type found[V any] struct {
 	err   error
 }
 
-// New returns a reader with at most readers reads at once, each for at most max keys.
-func New[K comparable, V any](readers, max int, read Read[K, V]) *Reader[K, V] {
-	return &Reader[K, V]{read: read, readers: readers, max: max}
+// New returns a reader with at most readers reads at once, each for so many keys at most.
+func New[K comparable, V any](readers, most int, read Read[K, V]) *Reader[K, V] {
+	return &Reader[K, V]{read: read, readers: readers, most: most}
 }
 
 // Get returns the value of a key, as a read that began after the call found it; ok is
@@ -84,7 +84,7 @@ func (r *Reader[K, V]) Waiting() int {
 func (r *Reader[K, V]) work() {
 	for {
 		r.mu.Lock()
-		n := min(len(r.waiting), r.max)
+		n := min(len(r.waiting), r.most)
 		if n == 0 {
 			r.reading--
 			r.mu.Unlock()

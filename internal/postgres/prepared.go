@@ -26,7 +26,7 @@ type Prepared struct {
 
 // Queryx runs the query. It is prepared by the first call that reaches the server.
 func (p *Prepared) Queryx(ctx context.Context, args ...any) (*sqlx.Rows, error) {
-	statement, err := p.prepare(ctx)
+	statement, err := p.prepare(ctx) //nolint:sqlclosecheck // it lives as long as the pool, whose end closes it
 	if err != nil {
 		return nil, err
 	}

@@ -236,7 +236,7 @@ func (w *world) checkEnd() {
 			charged[line.AppUserID] = charged[line.AppUserID].Plus(economy.Amounts{line.Currency: line.Amount})
 		case economy.EntryRefund:
 			refunded[line.AppUserID] = refunded[line.AppUserID].Plus(economy.Amounts{line.Currency: line.Amount})
-		case economy.EntryFulfil, economy.EntryReclaim, economy.EntryGrant: // no charge and no refund
+		default: // no charge and no refund
 		}
 	}
 	for _, player := range players {
