@@ -185,9 +185,8 @@ func TestWaitingForTheProvidersLimitIsNoAttempt(t *testing.T) {
 		return outbox.Effects{}, &adjustments.Retry{After: time.Minute, SentAway: true, Err: errors.New("not sent")}
 	})
 	l.accept(t)
-	require.Eventually(t, func() bool {
-		return l.count(t, owed+" WHERE published_at IS NULL AND due_at > now() + interval '30 s' AND attempts = 0 AND last_error = 'not sent'") == 1
-	}, 20*time.Second, 5*time.Millisecond)
+	l.settled(t)
+	require.Equal(t, 1, l.count(t, owed+" WHERE published_at IS NULL AND due_at > now() + interval '50 s' AND attempts = 0 AND last_error = 'not sent'"))
 }
 
 func TestPermanentErrorBecomesADeadLetterInTheCommitThatEndsTheDelivery(t *testing.T) {
