@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers/compensate"
 	"github.com/sluice-gems/sluice/consumers/fulfil"
 	"github.com/sluice-gems/sluice/economy"
@@ -31,13 +30,9 @@ func (c handoverSettleCommand) Run(ctx context.Context, io stdio) error {
 	case strings.TrimSpace(c.Reason) == "":
 		return exitError{errors.New("--reason: say how you know; it is kept with the spend"), exitBadUsage}
 	}
-	cfg, err := loadOperatorConfig(config.RoleRelay)
+	p, err := startSettling(ctx, io)
 	if err != nil {
 		return err
-	}
-	p, err := startProcess(ctx, "settle", cfg, newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err))
-	if err != nil {
-		return databaseError(cfg, err)
 	}
 	defer p.close()
 	settled, err := c.settle(ctx, p)

@@ -46,13 +46,9 @@ func (c spendSettleCommand) Run(ctx context.Context, io stdio) error {
 	case strings.TrimSpace(c.Reason) == "", c.Reason == toFill:
 		return exitError{errors.New("--reason: say how you know; it is kept with the adjustment"), exitBadUsage}
 	}
-	cfg, err := loadOperatorConfig(config.RoleRelay)
+	p, err := startSettling(ctx, io)
 	if err != nil {
 		return err
-	}
-	p, err := startProcess(ctx, "settle", cfg, newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err))
-	if err != nil {
-		return databaseError(cfg, err)
 	}
 	defer p.close()
 	spend, err := p.books.Spend(ctx, c.ID)
@@ -74,4 +70,18 @@ func (c spendSettleCommand) Run(ctx context.Context, io stdio) error {
 		_, _ = fmt.Fprintf(io.Out, "%s is %s %s\n", s.ID, s.State, s.Reason)
 	}
 	return nil
+}
+
+// startSettling starts what a command needs that settles something by an operator's
+// word. Its log is a step quieter: the answer is on the screen.
+func startSettling(ctx context.Context, io stdio) (*process, error) {
+	cfg, err := loadOperatorConfig(config.RoleRelay)
+	if err != nil {
+		return nil, err
+	}
+	p, err := startProcess(ctx, "settle", cfg, newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err))
+	if err != nil {
+		return nil, databaseError(cfg, err)
+	}
+	return p, nil
 }
