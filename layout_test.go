@@ -38,7 +38,7 @@ var rooms = []room{
 	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy", "internal/tracing"}},
 	{"internal/handover", "speaks to the game's own servers; knows none of our tables", []string{"economy", "internal/tracing"}},
 	{"internal/samplegame", "plays a game's server; shares no code with the client it tests", nil},
-	{"internal/purchases", "the tables of purchases made with money: row kinds and reads", []string{"outbox", "events", "economy", "internal/postgres"}},
+	{"internal/purchases", "the tables of purchases made with money: row kinds and reads", []string{"outbox", "events", "economy", "internal/gather", "internal/postgres"}},
 	{"internal/revenuecat/webhooks", "reads what the provider tells; knows none of our tables", []string{"economy"}},
 	{"internal/revenuecat/simulator", "plays the provider; shares no code with the client it tests", []string{"economy"}},
 	{
@@ -50,15 +50,45 @@ var rooms = []room{
 		[]string{"internal/books", "internal/gather", "internal/revenuecat", "outbox", "events", "economy", "internal/postgres", "internal/tracing"},
 	},
 	{
+		"internal/operations", "what operators do, with its audit; knows no broker and no HTTP",
+		[]string{"internal/adjustments", "internal/books", "internal/purchases", "internal/revenuecat/webhooks", "outbox", "events", "economy", "internal/postgres"},
+	},
+	{"internal/retention", "lets history go by age", []string{"internal/purchases", "internal/postgres"}},
+	{
 		"internal/monitor", "reads lag and backlog; writes only when webhooks could come",
-		[]string{"internal/broker", "internal/postgres", "outbox", "events", "economy", "internal/books"},
+		[]string{"internal/broker", "internal/budget", "internal/postgres", "internal/revenuecat", "outbox", "events", "economy", "internal/books"},
 	},
 
+	{
+		"internal/console", "shows the tables to people who operate; acts through internal/operations only",
+		[]string{
+			"internal/audit", "internal/books", "internal/budget", "internal/monitor", "internal/operations", "internal/postgres", "internal/purchases",
+			"producers", "producers/backfill", "events", "economy",
+		},
+	},
+
+	{
+		"internal/reconcile", "compares the provider's balances with our ledger, and corrects the ledger",
+		[]string{"internal/books", "internal/postgres", "internal/revenuecat", "economy"},
+	},
+	{"internal/audit", "proves the books, and changes none of them", []string{"internal/books", "internal/postgres", "economy"}},
+
+	{
+		"internal/gemstore", "the store to play with, of sluice dev: shows what is written down, and breaks what is played",
+		[]string{"internal/books", "internal/postgres", "events", "economy"},
+	},
 	{"internal/openapi", "describes the API; knows nothing of how it is answered", nil},
+	{"internal/exports", "reads the provider's export files; knows none of our tables", []string{"economy"}},
+	{"internal/exports/generator", "writes exports for tests and trials; shares no code with the reader it tests", nil},
 
 	{"producers", "the contract of what writes to the outbox", producerMay},
 	{"producers/spendapi", "takes spends over HTTP", append([]string{"producers"}, producerMay...)},
+	{
+		"producers/currencyfeed", "holds the provider's ledger against ours, and settles by it what is unknown",
+		[]string{"internal/books", "internal/exports", "internal/postgres", "economy"},
+	},
 	{"producers/rcwebhook", "takes the provider's webhooks", append([]string{"producers"}, producerMay...)},
+	{"producers/backfill", "replays the provider's exports", append([]string{"internal/exports"}, producerMay...)},
 
 	{
 		"consumers", "the contract and the runner of what reads from the broker",
@@ -80,6 +110,7 @@ var rooms = []room{
 		[]string{"internal/bench/load", "internal/broker", "internal/devstack", "internal/postgres", "events", "economy"},
 	},
 	{"internal/testenv", "gives tests the real things", []string{"*"}},
+	{"internal/testenv/browser", "opens pages in a real Chromium, in tests", nil},
 	{"internal/testenv/contract", "holds the answers of servers against the API's description, in tests", []string{"internal/openapi"}},
 	{"deploy", "tests of the image and of docker-compose.yml; nobody imports it", nil},
 	{"cmd/sluice", "wires, and nothing else", []string{"*"}},
@@ -106,6 +137,8 @@ var foreign = []struct {
 	{"github.com/nats-io/", []string{"internal/broker"}, "JetStream is transport, and one room knows it"},
 	{"github.com/ThreeDotsLabs/watermill", []string{"internal/broker", "consumers", "cmd/sluice"}, "a consumer speaks events, not messages"},
 	{"go.opentelemetry.io/otel/sdk", []string{"internal/telemetry"}, "everybody else starts spans through the API, and never says where they go"},
+	{"gocloud.dev/", []string{"internal/exports"}, "only exports are in buckets"},
+	{"github.com/parquet-go/", []string{"internal/exports", "internal/exports/generator"}, "everybody else reads rows, whatever their format"},
 	{"go.opentelemetry.io/otel/exporters/", []string{"internal/telemetry"}, "the same"},
 }
 
