@@ -133,6 +133,9 @@ func (k *checker) webhooks() {
 	if w.BodyDays < 0 || w.BodyDays > daysMax {
 		k.add("SLUICE_WEBHOOK_BODY_DAYS", "%d is not from 0 to %d: write days such as 30, or 0 for never", w.BodyDays, daysMax)
 	}
+	if w.VersionDays < 0 || w.VersionDays > daysMax {
+		k.add("SLUICE_PURCHASE_VERSION_DAYS", "%d is not from 0 to %d: write days such as 1100, or 0 for never", w.VersionDays, daysMax)
+	}
 	if w.Silence < 0 {
 		k.add("SLUICE_WEBHOOK_SILENCE", "%s is below 0: write one such as 6h, or 0 for no alarm", showDuration(w.Silence))
 	}
@@ -173,6 +176,9 @@ func (k *checker) numbers() {
 	}
 	if n := k.config.GrantMax; n < 0 || n > int(economy.BalanceMax) {
 		k.add("SLUICE_GRANT_MAX", "%d is not from 0 to %d, the most that a balance holds: write one such as 10000", n, economy.BalanceMax)
+	}
+	if address := k.config.TraceURL; address != "" && (!strings.Contains(address, TraceID) || !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://")) {
+		k.add("SLUICE_TRACE_URL", "%q is no address with %s in it: write one such as %s", address, TraceID, variable("SLUICE_TRACE_URL").Example)
 	}
 	if n := k.config.NATS.Replicas; n != 1 && n != 3 && n != 5 {
 		k.add("SLUICE_NATS_REPLICAS", "%d copies have no use: write 1 for a single server, or 3 or 5 for a cluster", n)

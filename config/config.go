@@ -3,6 +3,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"github.com/sluice-gems/sluice/economy"
 )
 
 // Config is everything an operator can set. Only cmd sees the whole of it; every
@@ -26,9 +28,14 @@ type Config struct {
 	// PlayerOpenMax is how many spends and grants of one player may be open; 0: no limit.
 	PlayerOpenMax int
 	GrantMax      int // the most that one grant may give of one currency; 0: no grants
-	HandOver      HandOver
-	Log           Log
-	Work          Work
+	// RefundAlone is the most of a currency that one operator may refund of a fulfilled
+	// spend without a second person; a currency that is not in it has no limit.
+	RefundAlone economy.Amounts
+	// TraceURL is where a person looks at a trace; {trace} stands for its id. Empty: nowhere.
+	TraceURL string
+	HandOver HandOver
+	Log      Log
+	Work     Work
 
 	// unread names the variables that were set to something unreadable. Load has
 	// reported them, so Validate does not call them missing as well.
@@ -87,6 +94,7 @@ type Webhook struct {
 	Redact      []string // subscriber attributes whose values are not stored
 	BodyDays    int      // days after which bodies are cleared; 0: never
 	RowDays     int      // days after which rows are deleted; 0: never
+	VersionDays int      // days after which statements about purchases are deleted, whoever made them; 0: never
 	// Silence is after how long without a webhook some may be missing, while the game goes on; 0: never.
 	Silence time.Duration
 }

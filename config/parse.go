@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-gems/sluice/economy"
 )
 
 // set parses values into the field a row of the table points at. Values of
@@ -29,6 +31,8 @@ func set(field any, values []string) error {
 		return setNamedURLs(f, values)
 	case *[]NamedSecret:
 		return setNamedSecrets(f, values)
+	case *economy.Amounts:
+		return setAmounts(f, values)
 	}
 	value := values[0]
 	switch f := field.(type) {
@@ -151,6 +155,8 @@ func show(field any) string {
 		return joinShown(*f, func(k AdminKey) string { return string(k.Role) + ":" + k.Key.String() })
 	case *[]NamedURL:
 		return joinShown(*f, func(u NamedURL) string { return u.Name + "=" + u.URL.String() })
+	case *economy.Amounts:
+		return showAmounts(*f)
 	case *[]NamedSecret:
 		return joinShown(*f, func(s NamedSecret) string { return s.Name + "=" + s.Secret.String() })
 	}

@@ -134,6 +134,8 @@ func TestAProblemNamesVariableAndKeyAndWhatToWrite(t *testing.T) {
 			"SLUICE_GRANT_MAX (grant_max): -1 is not from 0 to 2000000000, the most that a balance holds: write one such as 10000"},
 		{"grants beyond a balance", func(c *config.Config) { c.GrantMax = 2_000_000_001 },
 			"SLUICE_GRANT_MAX (grant_max): 2000000001 is not from 0 to 2000000000, the most that a balance holds: write one such as 10000"},
+		{"traces without an id", func(c *config.Config) { c.TraceURL = "https://jaeger.example.com/trace/" },
+			`SLUICE_TRACE_URL (trace_url): "https://jaeger.example.com/trace/" is no address with {trace} in it: write one such as https://jaeger.example.com/trace/{trace}`},
 		{"key set's scheme", func(c *config.Config) { c.Session.JWKSURL = config.NewURL("file:///jwks.json") },
 			"SLUICE_SESSION_JWKS_URL (session.jwks_url): must begin with https:// or http://: write one such as https://auth.example.com/jwks.json"},
 		{"key set without a host", func(c *config.Config) { c.Session.JWKSURL = config.NewURL("https:///jwks.json") },

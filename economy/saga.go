@@ -27,7 +27,7 @@ const (
 	EntryCharge  EntryKind = "charge"  // wallet -> in_flight
 	EntryFulfil  EntryKind = "fulfil"  // in_flight -> sink
 	EntryRefund  EntryKind = "refund"  // in_flight -> wallet
-	EntryReclaim EntryKind = "reclaim" // sink -> in_flight: an operator takes a fulfilled spend back; no command does it yet
+	EntryReclaim EntryKind = "reclaim" // sink -> in_flight: an operator takes a fulfilled spend back
 	EntryGrant   EntryKind = "grant"   // issuance -> wallet
 )
 

@@ -55,7 +55,7 @@ var Transitions = map[Kind][]Transition{
 		{Requested, Declined},
 		{Charged, Fulfilled},
 		{Charged, Refunding},
-		{Fulfilled, Refunding}, // only by an operator; no command does it yet
+		{Fulfilled, Refunding}, // only by an operator, see Reclaim
 		{Refunding, Fulfilled}, // the game had granted the item and does not take it back
 		{Refunding, Refunded},
 	},
@@ -84,6 +84,7 @@ const (
 	ProviderRefused   Reason = "provider_refused"   // declined: the provider said no for good
 	Cancelled         Reason = "cancelled"          // declined: an operator took it back before the charge
 	HandOverRefused   Reason = "hand_over_refused"  // refunding, refunded: the item could not be handed over
+	OperatorRefund    Reason = "operator_refund"    // refunding, refunded: an operator took the item back after it was handed over
 )
 
 // Spend is one purchase of an item with virtual currency, or a grant of some: a

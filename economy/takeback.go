@@ -10,7 +10,7 @@ func TakenBack(s Spend, now time.Time) Change {
 		return Change{}
 	}
 	next := s
-	next.RevokedAt = now
+	next.RevokedAt, next.NeedsOperator = now, "" // what an operator was needed for is settled
 	return Change{From: s.State, Spend: next}
 }
 

@@ -126,7 +126,7 @@ func (e Event) Subject() string { return SubjectOf(e.Lane, e.Type, Partition(e.A
 
 // SubjectOf builds a subject from its parts; the partition has two digits.
 func SubjectOf(lane Lane, t Type, partition int) string {
-	return fmt.Sprintf("sluice.%s.%s.%02d", lane, t, partition)
+	return "sluice." + string(lane) + "." + string(t) + "." + string([]byte{'0' + byte(partition/10%10), '0' + byte(partition%10)})
 }
 
 // Filter matches every partition of a type on a lane.

@@ -8,5 +8,6 @@ type Notice struct {
 	Spend economy.Spend `json:"spend"`
 }
 
-// NoticeSubject is where notices are published, on plain NATS.
+// NoticeSubject is where notices are published, on plain NATS: one or more in a
+// message, as lines of JSON.
 const NoticeSubject = "sluice.notice.spend"

@@ -55,6 +55,7 @@ const (
 	CustomerAliased     CustomerChange = "aliased"
 	CustomerTransferred CustomerChange = "transferred"
 	CustomerOwnership   CustomerChange = "ownership" // a purchase came or went without a transfer
+	CustomerCatalogue   CustomerChange = "catalogue" // a new catalogue has a product that was bought before
 )
 
 // CustomerResyncRequested says why the envelope's player is to be read from the
@@ -90,8 +91,13 @@ func NewStoreCurrencyMoved(webhookID, appUserID string, at time.Time) Event {
 // NewStorePurchaseChanged returns the fact that a purchase reached a version. lane
 // is Bulk for what a backfill brings, Store otherwise.
 func NewStorePurchaseChanged(lane Lane, key economy.PurchaseKey, version int64, appUserID string, at time.Time) Event {
-	return newEvent(StorePurchaseChangedV1, lane, key.ID()+".v"+strconv.FormatInt(version, 10)+".changed", appUserID, at,
-		StorePurchaseChanged{key.Store, key.Environment, key.TransactionID, version})
+	// Written by hand: a backfill makes a million of them.
+	data := appendString([]byte(`{"store":`), string(key.Store))
+	data = appendString(append(data, `,"environment":`...), string(key.Environment))
+	data = appendString(append(data, `,"transaction_id":`...), key.TransactionID)
+	data = append(strconv.AppendInt(append(data, `,"version":`...), version, 10), '}')
+	id := key.ID() + ".v" + strconv.FormatInt(version, 10) + ".changed"
+	return Event{ID: id, Type: StorePurchaseChangedV1, Lane: lane, AppUserID: appUserID, Time: at, Data: data}
 }
 
 // NewStoreCustomerChanged returns the fact that a player's customer is to be folded again.

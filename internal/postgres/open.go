@@ -116,6 +116,7 @@ func parse(c Config) (pq.Config, error) {
 	if config.SSLMode == "" && local(config) {
 		config.SSLMode = pq.SSLModeDisable // lib/pq would require TLS of a server on this machine, too
 	}
+	config.BinaryParameters = false // arrays travel as text
 	if config.Runtime == nil {
 		config.Runtime = make(map[string]string, len(c.Session))
 	}
