@@ -206,7 +206,9 @@ func TestPanicIsTriedAgainAndThenSetAsideWithItsStack(t *testing.T) {
 	l.accept(t)
 	require.Eventually(t, func() bool { return l.count(t, "SELECT count(*) FROM dead_letters") == 1 }, 20*time.Second, 5*time.Millisecond)
 	require.Equal(t, 5, l.consumer.tried())
-	require.Equal(t, 1, l.count(t, "SELECT count(*) FROM dead_letters WHERE stack LIKE '%runner_test.go%' AND attempts = 5"))
+	require.Equal(t, 1, l.count(t, `SELECT count(*) FROM dead_letters WHERE stack LIKE '%runner_test.go%' AND attempts = 5 AND reason = 'panic'
+		AND json_array_length(failures) = 5 AND failures->0->>'error' = 'panic: a mistake of ours' AND owed_since IS NOT NULL
+		AND type = 'spend.requested.v1' AND app_user_id = 'p'`))
 	require.Equal(t, 0, l.count(t, owed))
 }
 
@@ -218,7 +220,7 @@ func TestMessageThatIsNoEventIsSetAside(t *testing.T) {
 	require.NoError(t, <-stored)
 	l.accept(t) // what comes behind it is not held up
 	require.Eventually(t, func() bool {
-		return l.count(t, "SELECT count(*) FROM dead_letters WHERE event_id = 'not-an-event'") == 1
+		return l.count(t, "SELECT count(*) FROM dead_letters WHERE event_id = 'not-an-event' AND reason = 'malformed' AND headers IS NOT NULL") == 1
 	}, 20*time.Second, 5*time.Millisecond)
 	require.Eventually(t, func() bool { return l.count(t, owed) == 0 }, 20*time.Second, 5*time.Millisecond)
 }

@@ -93,7 +93,7 @@ func (c *Committer) commit(s *session, batch []*pending) ([]int, error) {
 		kind := row.Kind()
 		set, ok := sets[kind]
 		if !ok {
-			set = newRowSet(kind)
+			set = s.rowSet(kind)
 			sets[kind] = set
 			*list = append(*list, kind)
 		}
@@ -178,6 +178,11 @@ func judge(s *session, batch []*pending, results []Result) error {
 // handOn gives what was committed to those who act on it. Both are best effort:
 // the sweeper and the waiters' own reads make up for a loss.
 func (c *Committer) handOn(p *pending) {
+	if c.config.Moved != nil {
+		for _, notice := range p.effects.Notices {
+			c.config.Moved(notice.Spend)
+		}
+	}
 	for i, row := range p.owed {
 		if i > 0 && row.delivery.EventID == p.owed[i-1].delivery.EventID {
 			continue // one message serves every consumer
@@ -215,8 +220,15 @@ func (r *rowSet) add(position int, row Row, effect string) {
 	row.AppendTo(r.columns, effect)
 }
 
+// args returns the arguments of the kind in a statement, good until the next reset.
 func (r *rowSet) args(into []any) []any {
-	return r.columns.args(append(into, string(r.positions)+"}"))
+	r.positions = append(r.positions, '}')
+	return r.columns.args(append(into, r.positions))
+}
+
+func (r *rowSet) reset() {
+	r.positions = append(r.positions[:0], '{')
+	r.columns.reset()
 }
 
 func background(timeout time.Duration) (context.Context, context.CancelFunc) {

@@ -96,10 +96,29 @@ func (c *Columns) null() {
 	*literal = append(*literal, "NULL"...)
 }
 
-// args returns the finished literals as statement arguments.
+// args returns the finished literals as statement arguments, which are good until
+// the next reset.
 func (c *Columns) args(into []any) []any {
-	for _, literal := range c.literals {
-		into = append(into, string(append(literal, '}')))
+	for i, literal := range c.literals {
+		c.literals[i] = append(literal, '}')
+		into = append(into, c.literals[i])
 	}
 	return into
+}
+
+// reset begins anew, in the same memory.
+func (c *Columns) reset() {
+	for i, literal := range c.literals {
+		c.literals[i] = append(literal[:0], '{')
+	}
+	c.next = 0
+}
+
+// size returns how much memory the columns keep, in bytes.
+func (c *Columns) size() int {
+	size := 0
+	for _, literal := range c.literals {
+		size += cap(literal)
+	}
+	return size
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
+	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 )
 
@@ -47,12 +48,15 @@ type CommitterConfig struct {
 	Subscriptions Subscriptions
 	Relay         *Relay    // gets the committed events; nil: they are left to the sweeper
 	Announcer     Announcer // gets the notices; nil: nobody waits
-	BatchMax      int
-	Committers    int
-	QueueMax      int
-	Patience      time.Duration
-	Log           *slog.Logger // nil: nothing is logged
-	Metrics       *Metrics
+	// Moved, when set, is told of every spend that a commit moved, before its events
+	// are published. It must not block.
+	Moved      func(economy.Spend)
+	BatchMax   int
+	Committers int
+	QueueMax   int
+	Patience   time.Duration
+	Log        *slog.Logger // nil: nothing is logged
+	Metrics    *Metrics
 }
 
 // Committer commits Effects of many concurrent callers in few transactions. It
@@ -144,7 +148,7 @@ func (c *Committer) Close() {
 }
 
 func (c *Committer) work() {
-	s := &session{db: c.config.DB, statements: map[string]*cachedStatement{}}
+	s := &session{db: c.config.DB, statements: map[string]*cachedStatement{}, sets: map[*Kind]*rowSet{}}
 	defer s.reset()
 	for {
 		batch := c.queue.take(c.config.BatchMax)

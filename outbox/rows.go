@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -130,6 +131,7 @@ var parkKind = &Kind{
 	Steps: []Step{
 		{"lock", lockDeliveries},
 		{"update", `UPDATE outbox o SET due_at = now() + r.wait_ms * interval '1 millisecond', published_at = NULL,
+				failures = CASE WHEN r.attempts > o.attempts THEN with_failure(o.failures, r.attempts, r.error) ELSE o.failures END,
 				attempts = r.attempts, last_error = r.error
 			FROM {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
 	},
@@ -161,18 +163,27 @@ type DeadLetter struct {
 	Attempts int
 	Error    string
 	Stack    string // of a panic; empty otherwise
+
+	Type      events.Type // with AppUserID, of what could be read as an event
+	AppUserID string
+	Reason    string            // panic, data, malformed or permanent
+	Headers   map[string]string // of the message
 }
 
 var deadLetterKind = &Kind{
 	Name: "outbox_dead_letter",
 	Columns: append(deliveryColumns[:2:2], Column{"lane", "text"}, Column{"subject", "text"}, Column{"payload", "bytea"},
-		Column{"attempts", "integer"}, Column{"error", "text"}, Column{"stack", "text"}),
+		Column{"attempts", "integer"}, Column{"error", "text"}, Column{"stack", "text"}, Column{"type", "text"}, Column{"app_user_id", "text"},
+		Column{"reason", "text"}, Column{"headers", "jsonb"}),
 	Steps: []Step{
 		{"lock", lockDeliveries},
-		{"insert", `INSERT INTO dead_letters AS d (event_id, consumer, lane, subject, payload, attempts, error, stack)
-			SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload, r.attempts, r.error, r.stack FROM {rows} r
+		{"insert", `INSERT INTO dead_letters AS d (event_id, consumer, lane, subject, payload, attempts, error, stack, type, app_user_id, reason, headers, owed_since, failures)
+			SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload, r.attempts, r.error, r.stack, r.type, r.app_user_id, r.reason, r.headers,
+				o.owed_since, with_failure(coalesce(o.failures, '[]'), r.attempts, r.error)
+			FROM {rows} r LEFT JOIN outbox o ON o.event_id = r.event_id AND o.consumer = r.consumer
 			ON CONFLICT (event_id, consumer) DO UPDATE SET died_at = now(), resolved_at = NULL, resolution = '', attempts = excluded.attempts,
-				error = excluded.error, stack = excluded.stack, payload = excluded.payload
+				error = excluded.error, stack = excluded.stack, payload = excluded.payload, reason = excluded.reason, headers = excluded.headers,
+				failures = excluded.failures, owed_since = coalesce(d.owed_since, excluded.owed_since)
 			RETURNING event_id, consumer`},
 		{"delete", `DELETE FROM outbox o USING {rows} r
 			WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING 1`},
@@ -193,6 +204,10 @@ func (d DeadLetter) AppendTo(c *Columns, effect string) {
 	c.Int(int64(d.Attempts))
 	c.Text(d.Error)
 	c.Text(d.Stack)
+	c.Text(string(d.Type))
+	c.Text(d.AppUserID)
+	c.Text(cmp.Or(d.Reason, "permanent"))
+	c.JSON(jsonObject(d.Headers))
 }
 
 // GuardKey implements GuardRow.

@@ -25,7 +25,8 @@ const (
 	// a row must be before it counts as lost. It covers the time between a commit
 	// and the broker's word that it stored the message.
 	sweepMargin = 5 * time.Second
-	// sweepChunk bounds the rows of one statement, and so what is in flight.
+	// sweepChunk bounds the lost rows of one statement, and the parked ones, and so
+	// what is in flight.
 	sweepChunk = 500
 	// sweepChunksMax bounds the work per consumer and round, so that one
 	// consumer's heap of owed rows does not keep the others waiting.
@@ -120,16 +121,22 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// claim marks a chunk of owed rows as published now, oldest first. Marking first
-// makes a failed publish wait for the margin, not spin.
+// claim marks chunks of owed rows as published now, oldest first: those that got lost,
+// and those that fall due. Each of the two reads the few rows it is for by an index:
+// what is under way, which is nearly all, is younger. Marking first makes a failed
+// publish wait for the margin, not spin.
 const claim = `
-UPDATE outbox o SET published_at = now(), due_at = now(), republished = o.republished + 1
-FROM (
+WITH lost AS (
 	SELECT event_id, consumer FROM outbox
-	WHERE consumer = $1 AND lane = $2 AND due_at <= now()
-		AND (published_at IS NULL OR published_at < now() - $3 * interval '1 millisecond')
+	WHERE consumer = $1 AND lane = $2 AND due_at < now() - $3 * interval '1 millisecond' AND published_at < now() - $3 * interval '1 millisecond'
 	ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
-) owed
+), parked AS (
+	SELECT event_id, consumer FROM outbox
+	WHERE consumer = $1 AND lane = $2 AND due_at <= now() AND published_at IS NULL
+	ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+)
+UPDATE outbox o SET published_at = now(), due_at = now(), republished = o.republished + 1
+FROM (SELECT * FROM lost UNION ALL SELECT * FROM parked) owed
 WHERE o.event_id = owed.event_id AND o.consumer = owed.consumer
 RETURNING o.event_id, o.subject, o.payload, o.republished, o.attempts, coalesce(o.payload->>'traceparent', '') AS traceparent`
 

@@ -26,7 +26,7 @@ import (
 // Store reads what is known of purchases; purchases.Store does.
 type Store interface {
 	Webhook(ctx context.Context, webhookID string) ([]byte, error)
-	Heard(ctx context.Context, key economy.PurchaseKey, groups [][]string) (known purchases.Recorded, unlinked [][]string, err error)
+	Told(ctx context.Context, key economy.PurchaseKey, groups [][]string, ids ...string) (purchases.Told, error)
 	History(ctx context.Context, appUserID string) (purchases.History, error)
 }
 
@@ -44,10 +44,10 @@ type Consumer struct {
 	Log      *slog.Logger
 }
 
-// concurrency is how many deliveries of a lane a process works on. They wait for
-// nothing but PostgreSQL, so a few keep it busy; more would only take the processor
-// from players who wait.
-const concurrency = 8
+// concurrency is how many deliveries of a lane a process works on. What they read is
+// gathered, and what they want is committed together: so many share one statement of
+// each, and no more than a few statements are under way, whatever the burst.
+const concurrency = 32
 
 // Spec is what access is to the rest of the system. It reads every lane its events
 // travel on, so that a backfill delays no purchase of today.
@@ -96,21 +96,31 @@ func (c Consumer) fold(ctx context.Context, event events.Event, what change) (ou
 	if err != nil {
 		return outbox.Effects{}, err
 	}
-	packages, err := c.packages(ctx, h)
+	bought, holdings, err := c.come(ctx, h, what.keys...)
 	if err != nil {
 		return outbox.Effects{}, err
 	}
 	now := c.Now()
-	bought := h.Bought(packages.of, slices.ContainsFunc(c.Testers, h.Customer.Has))
-	effects := h.Effects(bought, economy.Fold(h.Customer, bought), now)
+	effects := h.Effects(bought, holdings, now)
 	if what.others {
 		effects.Events = purchases.FoldAgain(event.Lane, event.ID, h.Others(what.keys...), now)
 	}
+	return effects, nil
+}
+
+// come returns what the purchases of a history come to. Those that changed are named,
+// so that a product that nobody knows is said once.
+func (c Consumer) come(ctx context.Context, h purchases.History, changed ...economy.PurchaseKey) ([]economy.Bought, economy.Holdings, error) {
+	packages, err := c.packages(ctx, h)
+	if err != nil {
+		return nil, economy.Holdings{}, err
+	}
+	bought := h.Bought(packages.of, slices.ContainsFunc(c.Testers, h.Customer.Has))
 	for _, p := range h.Purchases {
-		if slices.Contains(what.keys, p.Key) && p.Confirmed() && !packages.know(p) {
+		if slices.Contains(changed, p.Key) && p.Confirmed() && !packages.know(p) {
 			c.Log.WarnContext(ctx, "a product was bought that the catalogue does not have: it brings nothing until it does",
 				"store", string(p.Key.Store), "product", p.Product.Value, "purchase_id", p.Key.ID())
 		}
 	}
-	return effects, nil
+	return bought, economy.Fold(h.Customer, bought), nil
 }

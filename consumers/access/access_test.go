@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/internal/revenuecat/webhooks"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -49,10 +50,24 @@ func (r *road) consume(t testing.TB) (owed []events.Event, effects []outbox.Effe
 		require.NoError(t, err)
 		decided, err := r.runner.Consumer.Consume(t.Context(), event)
 		require.NoError(t, err)
+		decided.ID = outbox.NewID()
 		decided.Done = append(decided.Done, outbox.Delivery{EventID: event.ID, Consumer: "access"})
 		owed, effects = append(owed, event), append(effects, decided)
 	}
 	return owed, effects
+}
+
+// merge records what a webhook says of its purchase, and leaves the fold to the event.
+func (r *road) merge(t testing.TB, body []byte) {
+	t.Helper()
+	event, err := webhooks.Parse(body)
+	require.NoError(t, err)
+	facts, err := event.Facts()
+	require.NoError(t, err)
+	effects, err := r.store.Merge(t.Context(), *facts.Purchase, events.Bulk, r.day(400))
+	require.NoError(t, err)
+	effects.ID = outbox.NewID()
+	require.Equal(t, outbox.Applied, r.commit(t, effects))
 }
 
 func (r *road) commit(t testing.TB, effects outbox.Effects) outbox.Result {
@@ -73,8 +88,11 @@ func TestACrashBetweenStepsAndALateCommitChangeNothingTwice(t *testing.T) {
 	_, first := r.consume(t)
 	_, second := r.consume(t)
 	require.Equal(t, outbox.Applied, r.commit(t, first[0]))
+	require.Equal(t, outbox.Applied, r.commit(t, first[0]), "its answer was lost")
 	require.Equal(t, outbox.Stale, r.commit(t, second[0]), "another worker was faster")
-	_, _ = r.consume(t) // the fold, and crashed
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "ann"), "in the same commit")
+	r.merge(t, r.event(t, "e2", "CANCELLATION", 1, "cancel_reason=UNSUBSCRIBE")) // as a reading brings it
+	_, _ = r.consume(t)                                                          // the fold, and crashed
 	_, first = r.consume(t)
 	_, second = r.consume(t)
 	require.Len(t, first, 1)
@@ -85,14 +103,32 @@ func TestACrashBetweenStepsAndALateCommitChangeNothingTwice(t *testing.T) {
 	require.Equal(t, 2, r.count(t, "SELECT count(*) FROM purchase_grants"))
 }
 
+// Who was stale a moment ago records what was said, and leaves the fold to the event:
+// many events of one customer at once do not keep each other from being recorded.
+func TestWhoWasStaleRecordsFirstAndFoldsLater(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0, "aliases=ann,$RCAnonymousID:1"))
+	event, err := events.Decode(r.owed(t)[0].Payload)
+	require.NoError(t, err)
+	effects, err := r.runner.Consumer.Consume(consumers.DecidingAgain(t.Context()), event)
+	require.NoError(t, err)
+	require.IsType(t, purchases.Merged{}, effects.Guard)
+	effects.ID, effects.Done = outbox.NewID(), []outbox.Delivery{{EventID: event.ID, Consumer: "access"}}
+	require.Equal(t, outbox.Applied, r.commit(t, effects))
+	require.Empty(t, r.holds(t, "ann"))
+	require.Len(t, r.owed(t), 2, "the purchase, and the link")
+	r.drain(t)
+	require.Equal(t, "premium 30 (period); chest 2", r.holds(t, "$RCAnonymousID:1"))
+}
+
 // A fold of one id alone, begun before the ids became one customer and committed
 // after the fold of both, brings nothing a second time, even if neither was ever
 // folded before.
 func TestAFoldFromBeforeTheLinkComesTooLate(t *testing.T) {
 	t.Parallel()
 	r := newRoad(t, flows(t))
-	r.receive(t, r.event(t, "e1", "INITIAL_PURCHASE", 0, "app_user_id=zoe"))
-	r.handle(t, r.owed(t))
+	r.merge(t, r.event(t, "e1", "INITIAL_PURCHASE", 0, "app_user_id=zoe"))
 	owed, alone := r.consume(t)
 	require.Equal(t, events.StorePurchaseChangedV1, owed[0].Type)
 	r.receive(t, r.event(t, "e2", "SUBSCRIBER_ALIAS", 1, "app_user_id=zoe", "aliases=ann,zoe"))
@@ -189,6 +225,13 @@ func TestAProductThatNobodyKnowsBringsNothingUntilTheCatalogueHasIt(t *testing.T
 	require.NotContains(t, r.log.String(), "ann", "whose it is is nobody's business")
 	const unsold = "SELECT count(*) FROM purchases WHERE catalog_version = 0 AND product_id <> ''"
 	require.Equal(t, 1, r.count(t, unsold))
+	sends := func(n int) {
+		t.Helper()
+		sent, err := r.catchUp.Round(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, n, sent)
+	}
+	sends(0)
 
 	catalog, err := economy.CatalogFromJSON(file.Catalog)
 	require.NoError(t, err)
@@ -196,10 +239,13 @@ func TestAProductThatNobodyKnowsBringsNothingUntilTheCatalogueHasIt(t *testing.T
 	catalog.Packages["novelty"] = economy.Package{ID: "novelty", Products: map[economy.Store][]string{economy.AppStore: {"novelty"}}, Items: []economy.PackageItem{{Item: "ticket", Quantity: 7}}}
 	_, err = books.NewCatalogs(r.db).Store(t.Context(), catalog)
 	require.NoError(t, err)
-	r.receive(t, r.event(t, "e3", "UNCANCELLATION", 2))
+	sends(1)
+	sends(0) // it is owed already
+	require.Equal(t, 1, r.count(t, "SELECT count(*) FROM outbox WHERE lane = 'bulk'"))
 	r.drain(t)
 	require.Equal(t, "premium 30 (period); chest 2; ticket 7", r.holds(t, "ann"))
 	require.Zero(t, r.count(t, unsold))
+	sends(0)
 }
 
 func TestNothingIsFoldedBeforeThereIsACatalogue(t *testing.T) {

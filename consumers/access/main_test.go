@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/internal/revenuecat/webhooks"
 	"github.com/sluice-gems/sluice/internal/testenv"
@@ -57,6 +58,7 @@ type road struct {
 	committer *outbox.Committer
 	store     *purchases.Store
 	runner    *consumers.Runner
+	catchUp   access.CatchUp
 	day0      time.Time
 	log       strings.Builder
 
@@ -72,13 +74,17 @@ func newRoad(t testing.TB, file told, testers ...string) *road {
 	require.NoError(t, err)
 	_, err = catalogs.Store(t.Context(), catalog)
 	require.NoError(t, err)
-	r := &road{db: db, store: purchases.NewStore(db), day0: file.Day0}
+	reads, err := postgres.Open(t.Context(), postgres.Config{URL: testenv.PostgresURL(t), MaxConns: 2, Session: postgres.ByKey})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, reads.Close()) })
+	r := &road{db: db, store: purchases.NewStore(reads), day0: file.Day0}
 	log := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.committer = outbox.NewCommitter(outbox.CommitterConfig{DB: db, Subscriptions: outbox.Subscriptions{
 		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"},
 		events.CustomerResyncRequestedV1: {"resync"},
 	}})
 	t.Cleanup(r.committer.Close)
+	r.catchUp = access.CatchUp{Store: r.store, Catalogs: catalogs, Committer: r.committer, Now: func() time.Time { return r.day(400) }, Log: log}
 	consumer := access.Consumer{Store: r.store, Catalogs: catalogs, Testers: testers, Now: func() time.Time { return r.day(400) }, Log: log}
 	r.runner = &consumers.Runner{Consumer: consumer, Committer: r.committer, Log: slog.New(slog.DiscardHandler), Metrics: consumers.NewMetrics(nil)}
 	return r

@@ -33,6 +33,9 @@ type Catalogs interface {
 	Catalog(ctx context.Context, version int64) (economy.Catalog, error)
 }
 
+// heldWait is when to look again at a spend that an operator holds.
+const heldWait = 15 * time.Second
+
 // Consumer is the consumer compensate.
 type Consumer struct {
 	Teller    Teller
@@ -55,14 +58,22 @@ func (Consumer) Spec() consumers.Spec { return Spec }
 
 // Consume refunds the spend. Items of our own inventory need no revoke first: they
 // are granted only by the commit that fulfils, and this spend left charged for
-// refunding instead.
+// refunding instead, or an operator took the item in the commit that left fulfilled.
 func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
 	spend, err := consumers.LoadSpend(ctx, c.Spends, event)
+	if err == nil && spend.State == economy.Charged {
+		// It was refunding before the event was made, so this is what was remembered of it
+		// (books.Recent), and must not end the delivery. What is remembered is told once.
+		spend, err = consumers.LoadSpend(ctx, c.Spends, event)
+	}
 	if err != nil {
 		return outbox.Effects{}, err
 	}
 	if spend.State != economy.Refunding || spend.NeedsOperator != "" {
 		return outbox.Effects{Guard: outbox.Finish{EventID: event.ID, Consumer: Spec.Name}}, nil
+	}
+	if spend.Held {
+		return outbox.Effects{}, &adjustments.Retry{After: heldWait, Err: fmt.Errorf("%s is held", spend), SentAway: true}
 	}
 	catalog, err := c.Catalogs.Catalog(ctx, spend.CatalogVersion)
 	if err != nil {

@@ -159,6 +159,10 @@ type later struct {
 // RetryAfter returns when to come back at the earliest.
 func (l later) RetryAfter() time.Duration { return l.after }
 
+// Expected reports whether that is no failure: a claim waits for the store to tell of
+// its purchase.
+func (l later) Expected() bool { return errors.Is(l.error, errNotYetKnown) }
+
 // Unwrap returns the cause.
 func (l later) Unwrap() error { return l.error }
 

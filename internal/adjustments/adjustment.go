@@ -48,11 +48,12 @@ func newCharge(id string, spends []economy.Spend, body func(economy.Amounts, str
 }
 
 // newRefund prepares the adjustment that gives a spend's cost back. Its key
-// comes from the spend, so that a spend can be refunded under one key only.
-func newRefund(id string, spend economy.Spend, body func(economy.Amounts, string) []byte) Adjustment {
+// comes from the spend, so that a spend can be refunded under one key only. refused is
+// how many refunds of it the provider has refused for good: the next has another key.
+func newRefund(id string, spend economy.Spend, refused int, body func(economy.Amounts, string) []byte) Adjustment {
 	return Adjustment{
 		ID: id, AppUserID: spend.AppUserID, Purpose: Refund, SpendID: spend.ID,
-		IdempotencyKey: spend.ID + ":refund", Deltas: spend.Cost, Body: string(body(spend.Cost, "sluice refund "+spend.ID)),
+		IdempotencyKey: refundKey(spend.ID, refused), Deltas: spend.Cost, Body: string(body(spend.Cost, "sluice refund "+spend.ID)),
 	}
 }
 

@@ -66,19 +66,21 @@ type Attempted struct {
 	UnknownSince time.Time // this attempt, or one before, went unanswered then; zero: none did
 	Error        string
 	Aside        bool // it has been unknown for long: the player's later spends pass it from now on
+	Conflict     bool // the provider has seen the key and says no more (409): nothing comes of it any more
 }
 
 var attemptedKind = &outbox.Kind{
 	Name: "adjustment_attempted",
 	Columns: []outbox.Column{
 		{Name: "id", Type: "uuid"}, {Name: "attempt", Type: "bigint"}, {Name: "unknown_since", Type: "timestamptz"},
-		{Name: "last_error", Type: "text"}, {Name: "aside", Type: "boolean"}, {Name: "change_id", Type: "uuid"},
+		{Name: "last_error", Type: "text"}, {Name: "aside", Type: "boolean"}, {Name: "conflict", Type: "boolean"}, {Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockAdjustments},
 		{Name: "update", SQL: `UPDATE adjustments a SET leased_by = '', leased_until = now(), last_error = r.last_error, change_id = r.change_id,
 				state = CASE WHEN r.aside THEN 'unknown' ELSE a.state END,
-				unknown_since = coalesce(a.unknown_since, r.unknown_since)
+				unknown_since = coalesce(a.unknown_since, r.unknown_since),
+				conflict_at = coalesce(a.conflict_at, CASE WHEN r.conflict THEN now() END)
 			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
 				AND a.state IN ('open', 'unknown') AND a.attempts = r.attempt RETURNING r.effect, a.id, a.app_user_id, a.unknown_since, a.spend_id`},
 		{Name: "mark", SQL: `UPDATE spends s SET unknown_since = u.unknown_since FROM {update} u
@@ -100,6 +102,7 @@ func (a Attempted) AppendTo(c *outbox.Columns, effect string) {
 	c.Time(a.UnknownSince)
 	c.Text(a.Error)
 	c.Bool(a.Aside)
+	c.Bool(a.Conflict)
 	c.Text(effect)
 }
 
@@ -129,11 +132,11 @@ var settledKind = &outbox.Kind{
 		{Name: "change_id", Type: "uuid"},
 	},
 	Steps: []outbox.Step{
-		{Name: "lock", SQL: lockAdjustments},
-		// That attempts went unanswered, and the last error, stay for the spend's story.
+		// In key order, so that two commits cannot wait for each other. That attempts went
+		// unanswered, and the last error, stay for the spend's story.
 		{Name: "update", SQL: `UPDATE adjustments a SET state = r.state, settled_at = r.settled_at, last_error = coalesce(nullif(r.last_error, ''), a.last_error),
 				answered_as_of = r.answered_as_of, change_id = r.change_id
-			FROM {rows} r WHERE a.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE
+			FROM (SELECT * FROM {rows} ORDER BY id) r WHERE a.id = r.id
 				AND a.state IN ('open', 'unknown') AND (r.state = 'applied' AND NOT r.concluded OR a.attempts = r.attempt) RETURNING r.effect`},
 	},
 	Judge: judgeAdjustments,

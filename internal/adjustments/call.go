@@ -3,6 +3,7 @@ package adjustments
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
@@ -55,6 +56,7 @@ func (t *Teller) indefinite(ctx context.Context, open *Adjustment, outcome econo
 	if outcome.Kind == economy.Unknown && open.UnknownSince.IsZero() {
 		attempted.UnknownSince = t.Now()
 	}
+	attempted.Conflict = outcome.Status == http.StatusConflict
 	attempted.Aside = !open.UnknownSince.IsZero() && t.Now().Sub(open.UnknownSince) >= asideAfter
 	result, err := t.Committer.Commit(ctx, outbox.Effects{Guard: attempted, Owner: open.AppUserID})
 	if err != nil {

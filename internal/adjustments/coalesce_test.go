@@ -152,3 +152,29 @@ func (w *world) tellerAt(now func() time.Time) *adjustments.Teller {
 		Process: outbox.NewID(), NewID: outbox.NewID, Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 }
+
+// Whoever hands over takes the word of the process that charged, so it must be all
+// that the database would say.
+func TestWhatIsToldOfAChargedSpendIsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.sim.SetBalance("p", economy.Amounts{"GEM": 100}))
+	w.know("p", 100)
+	spends := w.acceptAll("p", 50, 30)
+	_, err := w.tellerAt(func() time.Time { return time.Now().Truncate(time.Microsecond) }).Charge(t.Context(), "p")
+	require.NoError(t, err)
+	for _, spend := range spends {
+		told, ok := w.moved.Load(spend.ID)
+		require.True(t, ok)
+		require.Equal(t, utc(w.spend(spend.ID)), utc(told.(economy.Spend)))
+	}
+}
+
+func utc(spend economy.Spend) economy.Spend {
+	for _, at := range []*time.Time{&spend.AcceptedAt, &spend.ChargedAt, &spend.FinishedAt, &spend.UnknownSince, &spend.RevokedAt} {
+		if !at.IsZero() {
+			*at = at.UTC()
+		}
+	}
+	return spend
+}

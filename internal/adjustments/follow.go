@@ -37,6 +37,9 @@ func follow(effects *outbox.Effects, before economy.Spend, change economy.Change
 	}
 	effects.Rows = append(effects.Rows, books.Follow(change, now)...)
 	effects.Touches = append(effects.Touches, books.SpendKey(before.ID))
+	if change.Release { // one statement updates the item's counter once: not beside one that accepts
+		effects.Touches = append(effects.Touches, books.LimitKey(before.AppUserID, before.Item))
+	}
 	effects.Done = append(effects.Done, causes(before)...)
 	effects.Events = append(effects.Events, facts(change, now)...)
 	effects.Notices = append(effects.Notices, events.Notice{Spend: change.Spend})

@@ -1,6 +1,7 @@
 package adjustments
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type Decision struct {
 	Attempt int64  // the latest attempt that was over when the operator looked
 	Applied bool   // the provider did change the balance
 	Reason  string // how the operator knows; kept with the adjustment
+	By      string // who says so; empty: an operator
 }
 
 // Decide settles the unknown adjustment of a spend by an operator's word, and
@@ -79,9 +81,10 @@ func unknownTurn(ctx context.Context, turns Turns, spend economy.Spend) (Turn, e
 }
 
 func decided(turn Turn, decision Decision, now time.Time) (outbox.Effects, []economy.Spend) {
-	outcome := economy.Outcome{Kind: economy.Refused, Detail: "settled by an operator as not applied: " + decision.Reason}
+	by := cmp.Or(decision.By, "an operator")
+	outcome := economy.Outcome{Kind: economy.Refused, Detail: "settled by " + by + " as not applied: " + decision.Reason}
 	if decision.Applied {
-		outcome = economy.Outcome{Kind: economy.Applied, Detail: "settled by an operator as applied: " + decision.Reason}
+		outcome = economy.Outcome{Kind: economy.Applied, Detail: "settled by " + by + " as applied: " + decision.Reason}
 	}
 	open := turn.Open
 	effects := outbox.Effects{

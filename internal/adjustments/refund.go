@@ -23,7 +23,11 @@ func (t *Teller) Refund(ctx context.Context, spend economy.Spend) error {
 		}
 	}
 	refund := work{refund: true, bind: func(ctx context.Context, _ Turn) (Turn, error) {
-		return t.bind(ctx, newRefund(t.NewID(), spend, revenuecat.Body), []economy.Spend{spend}, nil)
+		refused, err := t.refusedBefore(ctx, spend)
+		if err != nil {
+			return Turn{}, err
+		}
+		return t.bind(ctx, newRefund(t.NewID(), spend, refused, revenuecat.Body), []economy.Spend{spend}, nil)
 	}}
 	for {
 		done, err := t.step(ctx, spend.AppUserID, refund)

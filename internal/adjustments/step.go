@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
@@ -109,7 +110,13 @@ func (t *Teller) bind(ctx context.Context, adjustment Adjustment, spends, waitin
 	if result != outbox.Applied {
 		return Turn{}, &Retry{After: inHandWait, Err: fmt.Errorf("bind adjustment: %s", result)}
 	}
-	return Turn{Open: &adjustment, Spends: spends, Waiting: beside}, nil
+	bound := slices.Clone(spends)
+	for i := range bound {
+		if adjustment.Purpose != Refund {
+			bound[i].AdjustmentID = adjustment.ID
+		}
+	}
+	return Turn{Open: &adjustment, Spends: bound, Waiting: beside}, nil
 }
 
 // adopt takes the lease of an adjustment somebody left open and finishes it.

@@ -86,6 +86,7 @@ type Config struct {
 	Committer Committer
 	Provider  Provider
 	Admission Admission // nil: every call may start at once
+	Refusals  Refusals  // nil: no operator has a refused refund tried again
 	// SoleWriter, when set, says that nobody but Sluice moves balances, neither a
 	// purchase nor a dashboard, so that a reading can settle an unknown outcome.
 	SoleWriter SoleWriter

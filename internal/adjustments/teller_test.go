@@ -30,7 +30,11 @@ type world struct {
 	url       string
 	committer *outbox.Committer
 	books     *books.Books
+	moved     sync.Map // spends by id, as commits left them
 }
+
+// keep remembers what a commit made of a spend.
+func (w *world) keep(spend economy.Spend) { w.moved.Store(spend.ID, spend) }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -39,13 +43,14 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	db := testenv.Postgres(t)
-	committer := outbox.NewCommitter(outbox.CommitterConfig{
-		DB: db, Log: slog.New(slog.DiscardHandler), Subscriptions: outbox.Subscriptions{
+	w := &world{t: t, db: db, sim: sim, url: server.URL + "/v2", books: books.New(db)}
+	w.committer = outbox.NewCommitter(outbox.CommitterConfig{
+		DB: db, Log: slog.New(slog.DiscardHandler), Moved: w.keep, Subscriptions: outbox.Subscriptions{
 			events.SpendRequestedV1: {"adjust"}, events.SpendChargedV1: {"fulfil"}, events.SpendRefundingV1: {"compensate"},
 		},
 	})
-	t.Cleanup(committer.Close)
-	return &world{t: t, db: db, sim: sim, url: server.URL + "/v2", committer: committer, books: books.New(db)}
+	t.Cleanup(w.committer.Close)
+	return w
 }
 
 // teller is one more process.

@@ -48,10 +48,12 @@ func startWatching(s *Site, player string) (*watcher, error) {
 	} {
 		stop, err := s.Conn.Watch(watch.subject, func(data []byte) {
 			at := time.Now().UnixNano()
-			if id, ok := watch.find(data); ok {
-				w.mu.Lock()
-				*watch.into = append(*watch.into, sighting{id, at})
-				w.mu.Unlock()
+			for line := range bytes.Lines(data) { // an event is one
+				if id, ok := watch.find(line); ok {
+					w.mu.Lock()
+					*watch.into = append(*watch.into, sighting{id, at})
+					w.mu.Unlock()
+				}
 			}
 		})
 		if err != nil {

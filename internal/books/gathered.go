@@ -24,11 +24,12 @@ const (
 // concurrent use.
 type Gathered struct {
 	reader *gather.Reader[string, economy.Spend]
+	recent *Recent
 }
 
 // NewGathered returns the spends of db, whose connections should be set up by
-// postgres.ByKey.
-func NewGathered(db *sqlx.DB) *Gathered {
+// postgres.ByKey; what recent has need not be read.
+func NewGathered(db *sqlx.DB, recent *Recent) *Gathered {
 	query := &postgres.Prepared{DB: db, Query: "SELECT " + SpendColumns + " FROM spends WHERE id = ANY($1::uuid[])"}
 	read := func(ctx context.Context, ids []string) (map[string]gather.Answer[economy.Spend], error) {
 		rows, err := query.Queryx(ctx, postgres.Array(ids))
@@ -47,7 +48,7 @@ func NewGathered(db *sqlx.DB) *Gathered {
 		}
 		return answers, rows.Err()
 	}
-	return &Gathered{gather.New(gatherers, gatheredMax, read)}
+	return &Gathered{gather.New(gatherers, gatheredMax, read), recent}
 }
 
 // Spend returns one spend, or ErrNotFound. An id that is not a UUID is not found.
@@ -55,6 +56,9 @@ func (g *Gathered) Spend(ctx context.Context, id string) (economy.Spend, error) 
 	parsed, err := uuid.Parse(id)
 	if err != nil {
 		return economy.Spend{}, ErrNotFound
+	}
+	if spend, ok := g.recent.take(parsed.String()); ok {
+		return spend, nil
 	}
 	switch spend, ok, err := g.reader.Get(ctx, parsed.String()); {
 	case err != nil:

@@ -134,6 +134,14 @@ func (b *Books) many(ctx context.Context, query string, args ...any) ([]economy.
 
 // EncodeAmounts returns amounts in the JSON form of our tables.
 func EncodeAmounts(amounts economy.Amounts) []byte {
+	if len(amounts) == 1 {
+		for currency, amount := range amounts {
+			if currency.Validate() == nil { // nothing in it needs escaping
+				raw := append(append([]byte(`{"`), currency...), `":`...)
+				return append(strconv.AppendInt(raw, int64(amount), 10), '}')
+			}
+		}
+	}
 	raw, err := json.Marshal(amounts)
 	if err != nil { // a map of strings to integers always encodes
 		panic(err)

@@ -65,6 +65,9 @@ type StoryDelivery struct {
 	LastError string    `db:"last_error" json:"last_error,omitempty"`
 }
 
+// eventsOfSpend are the ids of the events a spend may have (events.EventID).
+const eventsOfSpend = `$1::text || '.requested', $1::text || '.charged', $1::text || '.refunding'`
+
 // Story returns everything about one spend, or ErrNotFound. The id may be written
 // in any way a UUID can be; event ids and keys have it as the spend does.
 func (b *Books) Story(ctx context.Context, id string) (Story, error) {
@@ -78,14 +81,15 @@ func (b *Books) Story(ctx context.Context, id string) (Story, error) {
 		query string
 	}{
 		{&story.Adjustments, `SELECT ` + storyAdjustmentColumns + `
-			FROM adjustments WHERE id = (SELECT adjustment_id FROM spends WHERE id = $1::uuid) OR idempotency_key = $1::text || ':refund'
+			FROM adjustments WHERE id = (SELECT adjustment_id FROM spends WHERE id = $1::uuid) OR spend_id = $1::uuid
 			ORDER BY seq`},
 		{&story.Entries, `SELECT kind, debit, credit, currency, amount, entered_at FROM ledger_entries
 			WHERE spend_id = $1::uuid ORDER BY entered_at, kind, currency`},
+		// By whole ids: a pattern would read all of an outbox that is far behind.
 		{&story.Owed, `SELECT event_id, consumer, due_at AS at, attempts, last_error FROM outbox
-			WHERE event_id LIKE $1::text || '.%' ORDER BY due_at`},
+			WHERE event_id IN (` + eventsOfSpend + `) ORDER BY due_at`},
 		{&story.DeadLetters, `SELECT event_id, consumer, died_at AS at, attempts, error AS last_error FROM dead_letters
-			WHERE event_id LIKE $1::text || '.%' AND resolved_at IS NULL ORDER BY died_at`},
+			WHERE event_id IN (` + eventsOfSpend + `) AND resolved_at IS NULL ORDER BY died_at`},
 	} {
 		if err := b.db.SelectContext(ctx, part.into, part.query, spend.ID); err != nil {
 			return Story{}, fmt.Errorf("read story of spend %s: %w", spend.ID, err)

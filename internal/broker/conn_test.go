@@ -27,7 +27,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	msgs, err := s.Subscribe(t.Context(), charge.Name())
 	require.NoError(t, err)
-	_, err = c.OnNotice(func(events.Notice) {})
+	_, err = c.OnNotice(func(string) bool { return true }, func(events.Notice) {})
 	require.NoError(t, err)
 	publishMany(t, c, chargeSubject, "m", 10)
 	next(t, msgs).Ack()
@@ -156,12 +156,13 @@ func TestNoticesReachEveryProcess(t *testing.T) {
 	got := make(chan events.Notice, 16)
 	var stops []func()
 	for _, c := range []*Conn{a, b} {
-		stop, err := c.OnNotice(func(n events.Notice) { got <- n })
+		stop, err := c.OnNotice(func(id string) bool { return id != "nobody's" }, func(n events.Notice) { got <- n })
 		require.NoError(t, err)
 		stops = append(stops, stop)
 		require.NoError(t, c.nc.Flush())
 	}
 	require.NoError(t, a.nc.Publish(events.NoticeSubject, []byte("not json")))
+	a.Announce(events.Notice{Spend: economy.Spend{ID: "nobody's"}})
 	a.Announce(events.Notice{Spend: economy.Spend{ID: "s1"}})
 	for range 2 {
 		select {

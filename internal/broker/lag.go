@@ -19,6 +19,7 @@ type Lag struct {
 	AckPending  int           // messages handed out and not finished, those waiting for a delayed retry included
 	Redelivered int           // of AckPending: handed out more than once
 	OldestAge   time.Duration // how long ago the oldest unfinished message was stored, by the server's clock; 0: none
+	Stalled     time.Duration // how long messages have waited while none was handed out to anybody; 0: none waits
 	Err         error         // why the numbers are not known; the others hold nothing then
 }
 
@@ -67,7 +68,24 @@ func (c *Conn) lag(ctx context.Context, d Durable) Lag {
 	}
 	lag.Pending, lag.AckPending, lag.Redelivered = info.NumPending, info.NumAckPending, info.NumRedelivered
 	lag.OldestAge = age
+	if lag.Stalled, err = c.stalled(ctx, info); err != nil {
+		lag.Err = err
+	}
 	return lag
+}
+
+// stalled is how long messages have waited while none was handed out, by the server's
+// clock; 0: none waits. A server that was started again has forgotten when it handed
+// one out last.
+func (c *Conn) stalled(ctx context.Context, info *jetstream.ConsumerInfo) (time.Duration, error) {
+	if info.NumPending == 0 {
+		return 0, nil
+	}
+	age, _, err := c.first(ctx, info, info.Delivered.Stream)
+	if last := info.Delivered.Last; last != nil {
+		age = min(age, info.TimeStamp.Sub(*last))
+	}
+	return max(0, age), err
 }
 
 // info returns a durable's state, or nil when it does not exist.
@@ -88,6 +106,11 @@ func (c *Conn) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (age ti
 	if info.NumPending == 0 && info.NumAckPending == 0 {
 		return 0, false, nil
 	}
+	return c.first(ctx, info, info.AckFloor.Stream)
+}
+
+// first returns the age of the first message after a sequence that the durable gets.
+func (c *Conn) first(ctx context.Context, info *jetstream.ConsumerInfo, after uint64) (age time.Duration, any bool, err error) {
 	stream, err := c.js.Stream(ctx, StreamName)
 	if missing(err) {
 		c.heal()
@@ -97,7 +120,7 @@ func (c *Conn) oldest(ctx context.Context, info *jetstream.ConsumerInfo) (age ti
 		return 0, false, fmt.Errorf("lag of %s: %w", info.Name, err)
 	}
 	for _, filter := range filtersOf(info.Config) {
-		msg, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(filter))
+		msg, err := stream.GetMsg(ctx, after+1, jetstream.WithGetMsgSubject(filter))
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound): // finished, or removed by the stream's limits
 		case missing(err):

@@ -161,11 +161,13 @@ func (b *Budget) desk(domain revenuecat.Domain) *desk {
 }
 
 // limitLeft is what of a limit we use ourselves.
-func (b *Budget) limitLeft(limit int) int {
+func (b *Budget) limitLeft(limit int) int { return usable(limit, b.config.Headroom) }
+
+func usable(limit int, headroom func(int) int) int {
 	if limit == 0 {
 		return 0
 	}
-	return max(1, limit-b.config.Headroom(limit))
+	return max(1, limit-headroom(limit))
 }
 
 // errClosed is what those hear who wait while the budget is closed.

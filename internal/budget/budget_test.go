@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -248,25 +247,22 @@ func TestETA(t *testing.T) {
 	assert.InDelta(t, 4.0/12, share(Live, perWeight{Refund: 1, Live: 9}), 1e-9)
 }
 
-func TestMetrics(t *testing.T) {
+func TestWhoOnlyLooksSeesWhatAllKnow(t *testing.T) {
 	t.Parallel()
 	b := open(t, testenv.PostgresURL(t), "a")
 	told(t, b, 480)
 	require.NoError(t, b.Closed(t.Context(), domain, time.Hour))
 	fail(b)
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(Collector{Budget: b, Waiting: func(context.Context) (int, error) { return 480, nil }})
-	families, err := registry.Gather()
+	standing, err := Read(t.Context(), b.config.DB)
 	require.NoError(t, err)
-	values := map[string]float64{}
-	for _, family := range families {
-		values[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
-	}
-	assert.InDelta(t, 480, values["sluice_provider_budget_limit_per_minute"], 0)
-	assert.InDelta(t, 1, values["sluice_provider_budget_used"], 0)
-	assert.InDelta(t, 3600, values["sluice_provider_budget_closed_seconds"], 60)
-	assert.InDelta(t, 2, values["sluice_provider_circuit_state"], 0)
-	assert.InDelta(t, 3660, values["sluice_provider_backlog_eta_seconds"], 60)
+	require.Len(t, standing.Domains, 1)
+	assert.Equal(t, 480, standing.Domains[0].Limit)
+	assert.Equal(t, 1, standing.Domains[0].Used)
+	assert.Equal(t, CircuitOpen, standing.Circuit)
+	assert.NotEmpty(t, standing.Reason)
+	assert.Positive(t, standing.ProbeIn)
+	assert.InDelta(t, time.Hour+time.Minute, standing.ETA(domain, Live, 480), float64(time.Minute))
+	assert.Zero(t, standing.ETA(domain, Live, 0))
 	list, circuit, err := b.Status(t.Context())
 	require.NoError(t, err)
 	assert.InDelta(t, time.Hour, list[0].ClosedFor, float64(time.Minute))

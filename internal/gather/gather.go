@@ -9,8 +9,15 @@ import (
 	"time"
 )
 
-// patience bounds a read. Nobody's own deadline does: others wait for the same read.
-const patience = 10 * time.Second
+const (
+	// patience bounds a read. Nobody's own deadline does: others wait for the same read.
+	patience = 10 * time.Second
+	// enough is how many must wait for a second read to start beside one under way: a
+	// read for one costs nearly what a read for sixteen does.
+	enough = 16
+	// spareAfter is when a second read starts even for one: the first one hangs.
+	spareAfter = 50 * time.Millisecond
+)
 
 // Answer is what a read found for one key.
 type Answer[V any] struct {
@@ -32,6 +39,7 @@ type Reader[K comparable, V any] struct {
 	mu      sync.Mutex
 	waiting []wait[K, V]
 	reading int
+	spare   *time.Timer // runs while somebody reads
 }
 
 type wait[K comparable, V any] struct {
@@ -48,7 +56,25 @@ type found[V any] struct {
 
 // New returns a reader with at most readers reads at once, each for so many keys at most.
 func New[K comparable, V any](readers, most int, read Read[K, V]) *Reader[K, V] {
-	return &Reader[K, V]{read: read, readers: readers, most: most}
+	r := &Reader[K, V]{read: read, readers: readers, most: most}
+	r.spare = time.AfterFunc(time.Hour, r.late)
+	r.spare.Stop()
+	return r
+}
+
+// late starts a read beside one that takes long, as soon as somebody waits.
+func (r *Reader[K, V]) late() {
+	r.mu.Lock()
+	start := len(r.waiting) > 0 && r.reading < r.readers
+	if start {
+		r.reading++
+	} else if r.reading > 0 {
+		r.spare.Reset(spareAfter)
+	}
+	r.mu.Unlock()
+	if start {
+		r.work()
+	}
 }
 
 // Get returns the value of a key, as a read that began after the call found it; ok is
@@ -57,7 +83,7 @@ func (r *Reader[K, V]) Get(ctx context.Context, key K) (value V, ok bool, err er
 	w := wait[K, V]{ctx: ctx, key: key, to: make(chan found[V], 1)}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, w)
-	start := r.reading < r.readers
+	start := r.reading == 0 || r.reading < r.readers && len(r.waiting) >= enough
 	if start {
 		r.reading++
 	}
@@ -95,6 +121,7 @@ func (r *Reader[K, V]) work() {
 		if len(r.waiting) == 0 {
 			r.waiting = nil // not the tail of an array that only grows
 		}
+		r.spare.Reset(spareAfter)
 		r.mu.Unlock()
 		r.answer(batch)
 	}

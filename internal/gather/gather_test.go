@@ -126,3 +126,21 @@ func TestAFailedReadIsToldToAllWhoAsked(t *testing.T) {
 	require.False(t, ok)
 	require.ErrorIs(t, err, away)
 }
+
+// One read that hangs holds up nobody who comes later, be it one alone.
+func TestAReadThatHangsHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	r := gather.New(2, 10, g.read)
+	var hanging, group sync.WaitGroup
+	var first, second result
+	ask(t.Context(), r, 1, &hanging, &first)
+	require.Equal(t, []int{1}, <-g.began)
+	ask(t.Context(), r, 2, &group, &second)
+	require.Equal(t, []int{2}, <-g.began)
+	g.let <- struct{}{} // whichever takes it
+	g.let <- struct{}{}
+	hanging.Wait()
+	group.Wait()
+	require.Equal(t, result{"2", true, nil}, second)
+}

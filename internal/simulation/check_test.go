@@ -222,7 +222,7 @@ func (w *world) checkEnd() {
 		case s.State == economy.Fulfilled:
 			fulfilled[s.AppUserID] = fulfilled[s.AppUserID].Plus(s.Cost)
 		}
-		if granted != (s.State == economy.Fulfilled && port == economy.HandOverInventory) {
+		if granted = granted && !w.db.taken[s.ID]; granted != (s.State == economy.Fulfilled && port == economy.HandOverInventory) {
 			w.broken("%s is %s, item granted: %t", s.ID, s.State, granted)
 		}
 		w.checkGame(s)

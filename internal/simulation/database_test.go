@@ -20,6 +20,7 @@ type database struct {
 	ledger      map[entryKey]economy.Entry
 	lines       []economy.Entry
 	grants      map[string]int64          // by spend
+	taken       map[string]bool           // of them, those revoked
 	used        map[[2]string]int64       // item_counters: player, item
 	balances    map[[2]string]keptBalance // player, currency
 	outbox      []*outboxRow              // in order of insertion
@@ -64,7 +65,7 @@ type outboxRow struct {
 
 func newDatabase(w *world) *database {
 	return &database{
-		world: w, ledger: map[entryKey]economy.Entry{}, grants: map[string]int64{}, used: map[[2]string]int64{},
+		world: w, ledger: map[entryKey]economy.Entry{}, grants: map[string]int64{}, taken: map[string]bool{}, used: map[[2]string]int64{},
 		balances: map[[2]string]keptBalance{}, catalog: catalog,
 	}
 }

@@ -71,8 +71,10 @@ func (g *generator) effects() outbox.Effects {
 		return outbox.Effects{Guard: g.bind(oneThat(g, g.db.spends, (*spendRow).waits))}
 	case die < 14:
 		return g.adjust(oneThat(g, g.db.adjustments, (*adjustmentRow).unresolved))
-	case die < 17:
+	case die < 16:
 		return g.step(s)
+	case die < 17:
+		return g.operate(s)
 	case die == 17:
 		return outbox.Effects{Guard: outbox.Finish(delivery)}
 	case die == 18:

@@ -34,6 +34,14 @@ func (tx *transaction) guard(kind string, row values) (won bool) {
 		return tx.park(row)
 	case "outbox_dead_letter":
 		return tx.deadLetter(row)
+	case "outbox_failed":
+		return tx.owed(row["event_id"], row["consumer"]) != nil
+	case "operator_hold":
+		return tx.holds(row)
+	case "operator_cancel":
+		return tx.cancels(row)
+	case "operator_refund":
+		return tx.reclaims(row)
 	}
 	panic("teach the model the guard " + kind)
 }
@@ -48,7 +56,7 @@ func (tx *transaction) judge(kind string, row values) outbox.Result {
 			return outbox.Duplicate
 		}
 		applied = before != nil
-	case "spend_move", "spend_settle_hand_over":
+	case "spend_move", "spend_settle_hand_over", "operator_hold", "operator_cancel", "operator_refund":
 		s := tx.spend(row["id"])
 		applied = s != nil && s.change == row["change_id"]
 	case "adjustment_bind":
@@ -114,7 +122,7 @@ func kindNamed(name string) economy.Kind {
 			return kind
 		}
 	}
-	panic(refusal{fmt.Errorf("spends_kind_check: %s", name)})
+	panic(refusal{fmt.Errorf("spends_state_check: %s", name)})
 }
 
 func (tx *transaction) count(counter [2]string, quantity int64) {

@@ -31,6 +31,7 @@ type mutation struct {
 	leaseBlind      bool // an operator takes an attempt under way for one that is over
 	oldWord         bool // what an operator says was true when he looked, and counts for later attempts
 	gameForgets     bool // the game grants what it had revoked
+	cancelBlind     bool // a cancel does not look for a call under way
 	unlooked        bool // nobody looks whether an applied key was stored: the sums must tell
 }
 

@@ -26,6 +26,15 @@ func (tx *transaction) row(kind string, row values) {
 		}
 		tx.undo = append(tx.undo, func() { delete(tx.grants, spend) })
 		tx.grants[spend] = quantity
+	case "inventory_taken":
+		before := tx.taken[row["spend_id"]]
+		tx.undo = append(tx.undo, func() { tx.taken[row["spend_id"]] = before })
+		tx.taken[row["spend_id"]] = true
+	case "operator_wake":
+		if owed := tx.owed(row["event_id"], row["consumer"]); owed != nil && owed.published.IsZero() {
+			change(tx, &owed.due, tx.now())
+		}
+	case "operator_act": // is read by people only
 	case "item_release":
 		tx.count([2]string{row["app_user_id"], row["item"]}, -row.int("quantity"))
 	case "balance":

@@ -139,6 +139,9 @@ func (w *world) act() {
 	if w.fault() {
 		return
 	}
+	if w.calm && !w.operating {
+		w.release()
+	}
 	waiting := w.stream.waiting()
 	can := []choice{
 		{len(w.tasks) > 0, 12, func() { w.step(w.anyTask()) }},
@@ -201,6 +204,10 @@ func (w *world) fault() bool {
 		w.operate()
 	case w.chance(f.Hold):
 		w.hold()
+	case w.chance(f.Cancel):
+		w.operateOn(economy.Requested, (*world).cancel)
+	case w.chance(f.Refund):
+		w.operateOn(economy.Fulfilled, (*world).reclaim)
 	default:
 		return false
 	}

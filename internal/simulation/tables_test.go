@@ -20,7 +20,7 @@ func (g *generator) tables() string {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	d, now := g.db, time.Now()
 	for _, s := range d.spends {
-		add("spend %s %s %q %s<%s %q %q unknown=%t revoked=%t by=%s change=%s", s.ID, s.Kind, s.Note, s.State, s.left, s.Reason, s.NeedsOperator, !s.UnknownSince.IsZero(), !s.RevokedAt.IsZero(), s.AdjustmentID, s.change)
+		add("spend %s %s %q %s<%s %q %q unknown=%t revoked=%t held=%t by=%s change=%s", s.ID, s.Kind, s.Note, s.State, s.left, s.Reason, s.NeedsOperator, !s.UnknownSince.IsZero(), !s.RevokedAt.IsZero(), s.Held, s.AdjustmentID, s.change)
 	}
 	for _, a := range d.adjustments {
 		add("adjustment %s %s %s %d by %q leased=%t unknown=%t change=%s", a.ID, a.Purpose, a.state, a.Attempts, a.LeasedBy, a.leasedUntil.After(now), !a.UnknownSince.IsZero(), a.change)
@@ -35,7 +35,7 @@ func (g *generator) tables() string {
 		add("line %s %s %s %d %s>%s", line.SpendID, line.Kind, line.Currency, line.Amount, line.Debit, line.Credit)
 	}
 	for spend, quantity := range d.grants {
-		add("grant %s %d", spend, quantity)
+		add("grant %s %d taken=%t", spend, quantity, d.taken[spend])
 	}
 	for _, player := range crowd {
 		add("used %s %d", player, d.used[[2]string{player, "limited"}])
@@ -95,15 +95,15 @@ func tables(t *testing.T, db *sqlx.DB) string {
 	t.Helper()
 	var lines []string
 	require.NoError(t, db.Select(&lines, `
-		SELECT format('spend %s %s "%s" %s<%s "%s" "%s" unknown=%s revoked=%s by=%s change=%s', id, kind, note, state, left_state, reason, needs_operator,
-			(unknown_since IS NOT NULL)::text, (revoked_at IS NOT NULL)::text, adjustment_id, change_id) FROM spends
+		SELECT format('spend %s %s "%s" %s<%s "%s" "%s" unknown=%s revoked=%s held=%s by=%s change=%s', id, kind, note, state, left_state, reason, needs_operator,
+			(unknown_since IS NOT NULL)::text, (revoked_at IS NOT NULL)::text, held::text, adjustment_id, change_id) FROM spends
 		UNION ALL SELECT format('adjustment %s %s %s %s by "%s" leased=%s unknown=%s change=%s', id, purpose, state, attempts, leased_by,
 			(leased_until > now())::text, (unknown_since IS NOT NULL)::text, change_id) FROM adjustments
 		UNION ALL SELECT format('outbox %s %s parked=%s due=%s attempts=%s %s', event_id, consumer, (published_at IS NULL)::text,
 			(due_at <= now())::text, attempts, payload::text) FROM outbox
 		UNION ALL SELECT format('dead %s of %s', event_id, consumer) FROM dead_letters
 		UNION ALL SELECT format('line %s %s %s %s %s>%s', spend_id, kind, currency, amount, debit, credit) FROM ledger_entries
-		UNION ALL SELECT format('grant %s %s', spend_id, quantity) FROM inventory_grants
+		UNION ALL SELECT format('grant %s %s taken=%s', spend_id, quantity, (revoked_at IS NOT NULL)::text) FROM inventory_grants
 		UNION ALL SELECT format('used %s %s', app_user_id, used) FROM item_counters
 		UNION ALL SELECT format('balance %s %s %s %s', app_user_id, currency, balance, extract(epoch FROM as_of)::bigint) FROM balances`))
 	slices.Sort(lines)

@@ -17,6 +17,7 @@ var (
 	unheard   = faults{Crash: 0.06, CallLost: 0.3, CallRefused: 0.4, all: true}
 	bought    = faults{CallLost: 0.4, CallBroken: 0.2, CallStuck: 0.8, TopUp: 0.15, TakenBack: 0.15, Mirror: 0.15, SoleWriter: 1, all: true}
 	poor      = faults{TakenBack: 0.1, PublishTwice: 0.3, all: true}
+	operated  = faults{Cancel: 0.1, TakenBack: 0.1, TopUp: 0.05, Mirror: 0.05, Stall: 0.1, PublishTwice: 0.2, all: true}
 	slow      = faults{Stall: 0.8, TopUp: 0.1, Redelivered: 0.2, all: true}
 )
 
@@ -56,6 +57,7 @@ func TestMistakesMadeOnPurposeAreFound(t *testing.T) {
 		{"what stepped aside still blocks", stuckKeys, mutation{asideBlocks: true}},
 		{"an operator ignores a lease", stuckKeys, mutation{leaseBlind: true}},
 		{"an operator's word is older than the last attempt", stuckKeys, mutation{oldWord: true}},
+		{"a cancel while a call is under way", operated, mutation{cancelBlind: true}},
 		{"a refund without a revoke", handOvers, mutation{endpoints: unrevoked}},
 		{"a refund without a revoke, found by who has what", handOvers, mutation{endpoints: unrevoked, unlooked: true}},
 		{"a check instead of a revoke", handOvers, mutation{endpoints: checkedOnly, unlooked: true}},

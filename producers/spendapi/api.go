@@ -31,7 +31,11 @@ type Config struct {
 	Catalog func() economy.Catalog
 	// ETA, optional, tells when a spend that waits now is expected to be charged;
 	// false when nobody knows.
-	ETA        func(ctx context.Context) (time.Duration, bool)
+	ETA func(ctx context.Context) (time.Duration, bool)
+	// Paused, optional, tells what operators have paused, as words such as "currency GEM",
+	// that keeps new spends of an item from being accepted; empty: nothing does. It is
+	// asked at every spend and must be quick.
+	Paused     func(item string, cost economy.Amounts) string
 	ServerKeys []string // bearer keys of game servers: batches, grants, and reading any spend; none: nobody has one
 	AdminKeys  []string // bearer keys of operators: reading any spend
 	PlayerRate float64  // requests a second of one player, all routes together, with bursts of five seconds of it; 0: no limit
@@ -59,6 +63,7 @@ type API struct {
 	sessions  Sessions
 	catalog   func() economy.Catalog
 	eta       func(ctx context.Context) (time.Duration, bool)
+	paused    func(item string, cost economy.Amounts) string
 	servers   keyring
 	readers   keyring // servers and operators
 	openMax   int64
@@ -106,8 +111,11 @@ func New(c Config) (*API, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Paused == nil {
+		c.Paused = func(string, economy.Amounts) string { return "" }
+	}
 	a := &API{
-		committer: c.Committer, books: c.Books, claims: c.Claims, purchases: c.Purchases, sessions: c.Sessions, catalog: c.Catalog, eta: c.ETA,
+		committer: c.Committer, books: c.Books, claims: c.Claims, purchases: c.Purchases, sessions: c.Sessions, catalog: c.Catalog, eta: c.ETA, paused: c.Paused,
 		servers: newKeyring(c.ServerKeys), readers: newKeyring(c.ServerKeys, c.AdminKeys),
 		openMax: c.PlayerOpenMax, grantMax: c.GrantMax,
 		limiter: newPlayerLimiter(c.PlayerRate), now: c.Now, newID: c.NewID, log: c.Log, tracer: c.Tracer,
@@ -164,8 +172,11 @@ func answering(h handler) http.Handler {
 	})
 }
 
+// Waits reports whether a request waits for a spend's outcome. It never blocks.
+func (a *API) Waits(spendID string) bool { return a.waiters.Waits(spendID) }
+
 // Notify wakes the requests that wait for the notice's spend. It never blocks;
-// the process calls it with every notice the broker brings.
+// the process calls it with every notice the broker brings that somebody waits for.
 func (a *API) Notify(n events.Notice) { a.waiters.Notify(n) }
 
 // Leave makes every answer from now on the last of its connection, those to

@@ -67,6 +67,10 @@ func (a *API) priced(player, item string, quantity int64, key string) order {
 		o.refused = refusal(err)
 		return o
 	}
+	if what := a.paused(item, quote.Cost); what != "" {
+		o.refused = problemf(ItemPaused, "The %s is paused. Spends that were accepted before go on.", what)
+		return o
+	}
 	o.spend.Cost, o.spend.CatalogVersion = quote.Cost, quote.CatalogVersion
 	o.limit = quote.Item.PlayerLimit
 	o.spend.Limited = o.limit > 0

@@ -125,6 +125,13 @@ func (w *Waiters) Notify(n events.Notice) {
 	w.tell(n.Spend)
 }
 
+// Waits reports whether a request waits for a spend.
+func (w *Waiters) Waits(spendID string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.bySpend[spendID] != nil
+}
+
 // Waiting returns how many requests wait.
 func (w *Waiters) Waiting() int {
 	w.mu.Lock()
