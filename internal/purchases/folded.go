@@ -8,27 +8,60 @@ import (
 )
 
 // Folded is the guard that writes what a customer's purchases come to: nobody
-// folded the customer since the history was read. See History.Effects.
+// folded the customer since the history was read, nor one of its aliases by itself.
+// See History.Effects.
 //
 // Results: Applied; Stale when somebody did: read the history and fold again.
 type Folded struct {
 	CustomerID   string
 	KnownVersion int64 // 0: the customer was never folded
 	At           time.Time
+
+	absorb []absorbed
+}
+
+// absorbed is an id that turned out to be an alias of another customer, and the
+// version of its own last fold that was read; 0: it was never folded. It is retired: a
+// fold of it that began before comes too late, the first one included. One that came
+// before us is found by the version, and then we are the ones who read again. Once is
+// enough: whoever reads the id from now on reads the link, too.
+type absorbed struct {
+	ID      string `json:"id"`
+	Version int64  `json:"version"`
+}
+
+// absorbing are a fold's retired ids, beside its row r.
+const absorbing = `CROSS JOIN LATERAL jsonb_to_recordset(r.absorb) AS a(id text, version bigint)`
+
+// foldSteps are the steps of a guard that folds a customer; the last is called fold.
+// version names the column with the version that it writes. Rows are taken in the
+// order of their ids, so that two commits seldom wait for each other.
+func foldSteps(version string) []outbox.Step {
+	return []outbox.Step{
+		{Name: "absorb", SQL: `INSERT INTO customers AS c (customer_id, version, folded_at, change_id, absorbed)
+			SELECT a.id, 1, r.folded_at, r.change_id, true FROM {rows} r ` + absorbing + ` ORDER BY a.id
+			ON CONFLICT (customer_id) DO UPDATE SET version = c.version + 1, folded_at = excluded.folded_at, change_id = excluded.change_id, absorbed = true
+			RETURNING customer_id, version`},
+		{Name: "gone", SQL: `UPDATE accesses x SET state = 'revoked', cause = 'gone', changed_at = r.folded_at, expires_at = least(x.expires_at, r.folded_at)
+			FROM {rows} r ` + absorbing + ` WHERE x.customer_id = a.id AND x.state = 'granted'`},
+		{Name: "late", SQL: `SELECT r.effect FROM {rows} r ` + absorbing + `
+			WHERE ((a.id, a.version + 1) IN (SELECT customer_id, version FROM {absorb})) IS NOT TRUE`},
+		{Name: "fold", SQL: `INSERT INTO customers AS c (customer_id, version, folded_at, change_id)
+			SELECT r.customer_id, r.` + version + `, r.folded_at, r.change_id FROM {rows} r
+			WHERE (r.effect IN (SELECT effect FROM {late})) IS NOT TRUE ORDER BY r.customer_id
+			ON CONFLICT (customer_id) DO UPDATE SET version = excluded.version, folded_at = excluded.folded_at, change_id = excluded.change_id
+			WHERE c.version = excluded.version - 1 RETURNING customer_id`},
+	}
 }
 
 var foldedKind = &outbox.Kind{
 	Name: "customer_folded",
 	Columns: []outbox.Column{
 		{Name: "customer_id", Type: "text"}, {Name: "version", Type: "bigint"}, {Name: "folded_at", Type: "timestamptz"}, {Name: "change_id", Type: "uuid"},
+		{Name: "absorb", Type: "jsonb"},
 	},
-	Steps: []outbox.Step{
-		{Name: "upsert", SQL: `INSERT INTO customers AS c (customer_id, version, folded_at, change_id)
-			SELECT r.customer_id, r.version, r.folded_at, r.change_id FROM {rows} r ORDER BY r.customer_id
-			ON CONFLICT (customer_id) DO UPDATE SET version = excluded.version, folded_at = excluded.folded_at, change_id = excluded.change_id
-			WHERE c.version = excluded.version - 1 RETURNING customer_id`},
-		{Name: "effects", SQL: `SELECT r.effect FROM {rows} r WHERE (r.customer_id IN (SELECT customer_id FROM {upsert})) IS TRUE`},
-	},
+	Steps: append(foldSteps("version"),
+		outbox.Step{Name: "effects", SQL: `SELECT r.effect FROM {rows} r WHERE (r.customer_id IN (SELECT customer_id FROM {fold})) IS TRUE`}),
 	Judge: `SELECT r.effect, 'applied' FROM {rows} r JOIN customers c ON c.customer_id = r.customer_id WHERE c.change_id = r.change_id`,
 }
 
@@ -41,6 +74,15 @@ func (f Folded) AppendTo(c *outbox.Columns, effect string) {
 	c.Int(f.KnownVersion + 1)
 	c.Time(f.At)
 	c.Text(effect)
+	c.JSON(absorbJSON(f.absorb))
+}
+
+// absorbJSON encodes ids that are retired; seldom there are any.
+func absorbJSON(list []absorbed) []byte {
+	if len(list) == 0 {
+		return []byte("[]")
+	}
+	return mustJSON(list)
 }
 
 // GuardKey implements outbox.GuardRow.
@@ -48,34 +90,6 @@ func (f Folded) GuardKey() string { return CustomerKey(f.CustomerID) }
 
 // CustomerKey is what every step that changes a customer's own rows touches.
 func CustomerKey(customerID string) string { return "customer:" + customerID }
-
-// absorbRow retires an id that turned out to be an alias of another customer: a
-// fold of it that began before comes too late, the first one included. Once is
-// enough: whoever reads the id from now on reads the link, too.
-type absorbRow struct {
-	customerID string
-	at         time.Time
-}
-
-var absorbKind = &outbox.Kind{
-	Name:    "customer_absorb",
-	Columns: []outbox.Column{{Name: "customer_id", Type: "text"}, {Name: "at", Type: "timestamptz"}, {Name: "change_id", Type: "uuid"}},
-	Steps: []outbox.Step{
-		{Name: "version", SQL: `INSERT INTO customers AS c (customer_id, version, folded_at, change_id, absorbed)
-			SELECT r.customer_id, 1, r.at, r.change_id, true FROM {rows} r ORDER BY r.customer_id
-			ON CONFLICT (customer_id) DO UPDATE SET version = c.version + 1, folded_at = excluded.folded_at, change_id = excluded.change_id, absorbed = true`},
-		{Name: "accesses", SQL: `UPDATE accesses a SET state = 'revoked', cause = 'gone', changed_at = r.at, expires_at = least(a.expires_at, r.at)
-			FROM {rows} r WHERE a.customer_id = r.customer_id AND a.state = 'granted'`},
-	},
-}
-
-func (r absorbRow) Kind() *outbox.Kind { return absorbKind }
-
-func (r absorbRow) AppendTo(c *outbox.Columns, effect string) {
-	c.Text(r.customerID)
-	c.Time(r.at)
-	c.Text(effect)
-}
 
 // accessRow is an access as it is from now on.
 type accessRow struct {

@@ -24,7 +24,8 @@ type History struct {
 	CatalogVersion int64
 
 	family family
-	absorb []string // aliases of the customer that might still be folded by themselves
+	absorb []absorbed // aliases of the customer that might still be folded by themselves
+	others []string   // of Told.After: whom else the purchase concerns
 }
 
 // OwnerOf returns the id of the customer a purchase belongs to; empty: nobody was named.
@@ -60,12 +61,11 @@ func (h History) Bought(packageOf func(Recorded) (p economy.Package, version int
 // that the purchases settle. bought are the purchases that were folded.
 func (h History) Effects(bought []economy.Bought, folded economy.Holdings, now time.Time) outbox.Effects {
 	effects := outbox.Effects{
-		Guard: Folded{CustomerID: h.Customer.ID, KnownVersion: h.Version, At: now},
+		Guard: Folded{CustomerID: h.Customer.ID, KnownVersion: h.Version, At: now, absorb: h.absorb},
 		Owner: h.Customer.ID,
 	}
-	for _, id := range h.absorb {
-		effects.Rows = append(effects.Rows, absorbRow{id, now})
-		effects.Touches = append(effects.Touches, CustomerKey(id))
+	for _, alias := range h.absorb {
+		effects.Touches = append(effects.Touches, CustomerKey(alias.ID))
 	}
 	for _, access := range economy.AccessChanges(h.Accesses, folded.Accesses, now) {
 		effects.Rows = append(effects.Rows, accessRow{h.Customer.ID, access, now})

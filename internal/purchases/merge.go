@@ -37,21 +37,27 @@ func Merge(known Recorded, fact economy.PurchaseFact, lane events.Lane, now time
 		return effects, nil
 	}
 	effects.Guard = Merged{Purchase: merged, KnownVersion: known.Version, RecordedAt: now}
-	version := known.Version + 1
-	concerned := []string{merged.Owner.Value, merged.Buyer.Value, known.Owner.Value, known.Buyer.Value}
-	var told []string
-	for _, id := range concerned {
-		if id == "" || slices.Contains(told, id) {
-			continue
-		}
-		if told = append(told, id); len(told) == 1 {
-			effects.Events = append(effects.Events, events.NewStorePurchaseChanged(lane, fact.Key, version, id, now))
-			continue
-		}
-		cause := effects.Events[0].ID
-		effects.Events = append(effects.Events, events.NewStoreCustomerChanged(lane, events.CustomerOwnership, cause, id, now))
-	}
+	effects.Events = appendChanged(nil, lane, &known.Purchase, &merged, known.Version+1, now)
 	return effects, nil
+}
+
+// appendChanged appends the events that have everybody folded whom a purchase's change
+// concerns, whose it is and was.
+func appendChanged(list []events.Event, lane events.Lane, before, after *economy.Purchase, version int64, now time.Time) []events.Event {
+	concerned := [...]string{after.Owner.Value, after.Buyer.Value, before.Owner.Value, before.Buyer.Value}
+	first := -1
+	for i, id := range concerned {
+		if id == "" || slices.Contains(concerned[:i], id) {
+			continue
+		}
+		if first < 0 {
+			first = len(list)
+			list = append(list, events.NewStorePurchaseChanged(lane, after.Key, version, id, now))
+			continue
+		}
+		list = append(list, events.NewStoreCustomerChanged(lane, events.CustomerOwnership, list[first].ID, id, now))
+	}
+	return list
 }
 
 // Committer commits effects; outbox.Committer does.

@@ -92,7 +92,7 @@ func (m Merged) AppendTo(c *outbox.Columns, effect string) {
 	} {
 		c.Text(text)
 	}
-	c.JSON(encodeStamps(p))
+	c.JSON(encodeStamps(&p))
 }
 
 // GuardKey implements outbox.GuardRow.
@@ -149,7 +149,7 @@ func (r versionRow) AppendTo(c *outbox.Columns, _ string) {
 	c.Time(r.fact.At)
 	c.Time(r.at)
 	c.Int(int64(r.fact.Kind))
-	c.JSON(mustJSON(r.fact))
+	c.JSON(appendFact(nil, &r.fact))
 }
 
 // bindRow fixes which version of the catalogue says what a purchase brings. The

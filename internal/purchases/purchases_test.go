@@ -28,12 +28,14 @@ type books struct {
 	recorder  *purchases.Recorder
 }
 
+var subscriptions = outbox.Subscriptions{
+	events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.StoreWebhookReceivedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
+}
+
 func newBooks(t *testing.T) *books {
 	t.Helper()
 	db := testenv.Postgres(t)
-	committer := outbox.NewCommitter(outbox.CommitterConfig{DB: db, Log: slog.New(slog.DiscardHandler), Subscriptions: outbox.Subscriptions{
-		events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.StoreWebhookReceivedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
-	}})
+	committer := outbox.NewCommitter(outbox.CommitterConfig{DB: db, Log: slog.New(slog.DiscardHandler), Subscriptions: subscriptions})
 	t.Cleanup(committer.Close)
 	store := purchases.NewStore(db)
 	return &books{db, committer, store, &purchases.Recorder{Store: store, Committer: committer, Now: func() time.Time { return hour(100) }}}

@@ -3,6 +3,7 @@ package purchases
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,15 +20,37 @@ import (
 // Source, microseconds since 1970, kind, and what told it.
 
 // encodeStamps returns the stored form.
-func encodeStamps(p economy.Purchase) []byte {
-	told := map[string]string{}
-	for name, stamp := range p.Stamps() {
-		if !stamp.IsZero() {
-			key := fmt.Sprintf("%s %d %d %s", stamp.Source, stamp.At.UnixMicro(), stamp.Kind, stamp.By)
-			told[key] += name
-		}
+func encodeStamps(p *economy.Purchase) []byte {
+	type told struct {
+		stamp *economy.Stamp
+		names []byte
 	}
-	return mustJSON(told)
+	var stamps []told
+	var room [4]told
+	stamps = room[:0]
+	for name, stamp := range p.Stamps() {
+		if stamp.IsZero() {
+			continue
+		}
+		at := slices.IndexFunc(stamps, func(t told) bool { return *t.stamp == *stamp })
+		if at < 0 {
+			at, stamps = len(stamps), append(stamps, told{stamp, make([]byte, 0, 16)})
+		}
+		stamps[at].names = append(stamps[at].names, name...)
+	}
+	out := append(make([]byte, 0, 96), '{')
+	for i, t := range stamps {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		key := append(make([]byte, 0, 64), t.stamp.Source...)
+		key = strconv.AppendInt(append(key, ' '), t.stamp.At.UnixMicro(), 10)
+		key = strconv.AppendInt(append(key, ' '), int64(t.stamp.Kind), 10)
+		key = append(append(key, ' '), t.stamp.By...)
+		out = appendJSONText(out, string(key))
+		out = append(append(append(out, `:"`...), t.names...), '"')
+	}
+	return append(out, '}')
 }
 
 // decodeStamps puts the stamps back beside the values.

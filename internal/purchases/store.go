@@ -12,21 +12,38 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/gather"
 	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
 // ErrNotFound says that there is no such row.
 var ErrNotFound = errors.New("not found")
 
-// Store reads what was written down. It is safe for concurrent use.
+const (
+	// gatherers is how many reads of histories, and of bodies, go on at once: in a
+	// burst no more of PostgreSQL is taken from players who wait.
+	gatherers = 1
+	// gatheredMax bounds one read.
+	gatheredMax = 64
+)
+
+// Store reads what was written down. It is safe for concurrent use: what many ask at
+// once is read together.
 type Store struct {
-	db                      *sqlx.DB
-	history, heard, webhook statement
+	db                *sqlx.DB
+	histories, bodies postgres.Prepared
+	gathered          *gather.Reader[*question, snapshot]
+	webhooks          *gather.Reader[string, []byte]
 }
 
 // NewStore returns what is kept in db.
 func NewStore(db *sqlx.DB) *Store {
-	return &Store{db: db, history: statement{query: historyQuery}, heard: statement{query: heardQuery}, webhook: statement{query: webhookQuery}}
+	s := &Store{
+		db: db, histories: postgres.Prepared{DB: db, Query: historiesQuery}, bodies: postgres.Prepared{DB: db, Query: webhooksQuery},
+	}
+	s.gathered = gather.New(gatherers, gatheredMax, s.snapshots)
+	s.webhooks = gather.New(gatherers, gatheredMax, s.readWebhooks)
+	return s
 }
 
 // Recorded is a purchase with what its row says beside it.
@@ -72,10 +89,12 @@ type purchaseRow struct {
 	Stamps         json.RawMessage `db:"stamps" json:"stamps"`
 }
 
+func (r purchaseRow) key() economy.PurchaseKey {
+	return economy.PurchaseKey{Store: economy.Store(r.Store), Environment: economy.Environment(r.Environment), TransactionID: r.TransactionID}
+}
+
 func (r purchaseRow) recorded() (Recorded, error) {
-	p := economy.Purchase{Key: economy.PurchaseKey{
-		Store: economy.Store(r.Store), Environment: economy.Environment(r.Environment), TransactionID: r.TransactionID,
-	}}
+	p := economy.Purchase{Key: r.key()}
 	p.Owner.Value, p.Buyer.Value, p.Product.Value, p.Original.Value = r.Owner, r.Buyer, r.Product, r.Original
 	p.PurchasedAt.Value, p.ExpiresAt.Value, p.GraceUntil.Value, p.EndedAt.Value = moment(r.PurchasedAt), moment(r.ExpiresAt), moment(r.GraceUntil), moment(r.EndedAt)
 	p.Quantity.Value, p.Renewal.Value, p.PaidUSD.Value = deref(r.Quantity), deref(r.Renewal), deref(r.PaidUSDMicros)
@@ -114,22 +133,41 @@ func (s *Store) Purchase(ctx context.Context, key economy.PurchaseKey) (Recorded
 	return row.recorded()
 }
 
-const webhookQuery = "SELECT body FROM webhook_events WHERE id = $1"
+const webhooksQuery = "SELECT id::text, body FROM webhook_events WHERE id = ANY($1::uuid[]) AND body IS NOT NULL"
 
 // Webhook returns the raw event that intake kept, or ErrNotFound; also when its
 // body was cleared.
 func (s *Store) Webhook(ctx context.Context, webhookID string) ([]byte, error) {
-	if uuid.Validate(webhookID) != nil {
+	id, err := uuid.Parse(webhookID)
+	if err != nil {
 		return nil, ErrNotFound
 	}
-	var body []byte
-	switch err := s.webhook.row(ctx, s.db, []any{webhookID}, &body); {
-	case errors.Is(err, sql.ErrNoRows), err == nil && body == nil:
-		return nil, ErrNotFound
+	switch body, ok, err := s.webhooks.Get(ctx, id.String()); {
 	case err != nil:
 		return nil, fmt.Errorf("read webhook %s: %w", webhookID, err)
+	case !ok:
+		return nil, ErrNotFound
+	default:
+		return body, nil
 	}
-	return body, nil
+}
+
+func (s *Store) readWebhooks(ctx context.Context, ids []string) (map[string]gather.Answer[[]byte], error) {
+	rows, err := s.bodies.Queryx(ctx, postgres.Array(ids))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	bodies := make(map[string]gather.Answer[[]byte], len(ids))
+	for rows.Next() {
+		var id string
+		var body []byte
+		if err := rows.Scan(&id, &body); err != nil {
+			return nil, err
+		}
+		bodies[id] = gather.Answer[[]byte]{Value: body}
+	}
+	return bodies, rows.Err()
 }
 
 // accessOf is an access, with the customer it is folded for.

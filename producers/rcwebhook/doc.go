@@ -13,6 +13,6 @@
 // in hand. RevenueCat sends again whatever was not 200: five times, the last about
 // 155 minutes after the first. Errors are application/problem+json (RFC 9457).
 //
-// Retention clears bodies, which hold e-mails and attributes, and then deletes the
-// rows, by age.
+// Bodies hold e-mails and attributes: internal/retention clears them by age, and
+// then deletes the rows.
 package rcwebhook

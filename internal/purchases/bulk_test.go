@@ -1,0 +1,214 @@
+package purchases_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// statements returns random statements of few purchases and few people.
+func statements(random *rand.Rand, n int) []purchases.Statement {
+	pick := func(list ...string) string { return list[random.IntN(len(list))] }
+	list := make([]purchases.Statement, n)
+	for i := range list {
+		fact := sold(fmt.Sprintf("t%d", random.IntN(12)), pick("ann", "bob", "a \"\\\n\t\r b", ""), random.IntN(4))
+		fact.Source, fact.Kind, fact.By = economy.Source(pick("export", "export", "webhook", "resync", "claim")), economy.FactSnapshot, pick("export", "e1", "<é>")
+		fact.Buyer, fact.Original = pick("", "", "cid"), pick("", "t0")
+		fact.Quantity, fact.Renewal, fact.PaidUSD = int64(random.IntN(3)), int64(random.IntN(3)), new(int64(random.IntN(2)))
+		if random.IntN(2) == 0 {
+			fact.ExpiresAt, fact.Refund = nil, &economy.Refund{At: hour(random.IntN(3))}
+			fact.Intent = &economy.Intent{Code: economy.IntentPaused, Detail: "d", Resumes: hour(9)}
+		}
+		if random.IntN(4) == 0 {
+			fact.ExpiresAt, fact.Refund = new(time.Time{}), &economy.Refund{Reversed: true}
+		}
+		list[i].Fact = fact
+		if random.IntN(3) == 0 {
+			list[i].Aliases = []string{pick("ann", "bob", "cid"), pick("x", "y", "z \\N")}
+			if random.IntN(3) == 0 {
+				list[i].Aliases = append(list[i].Aliases, pick("b", "c"))
+			}
+		}
+		if random.IntN(9) == 0 {
+			list[i].Fact = economy.PurchaseFact{}
+		}
+	}
+	return list
+}
+
+// oneByOne records statements as the recorder and the consumers do.
+func (b *books) oneByOne(t *testing.T, list []purchases.Statement) {
+	t.Helper()
+	for _, s := range list {
+		if s.Fact.Key.TransactionID != "" {
+			_, err := b.recorder.Record(t.Context(), s.Fact, events.Bulk)
+			require.NoError(t, err)
+		}
+		if len(s.Aliases) == 0 {
+			continue
+		}
+		told, err := b.store.Told(t.Context(), economy.PurchaseKey{}, [][]string{s.Aliases})
+		require.NoError(t, err)
+		effects := outbox.Effects{Guard: purchases.ReadingBegun{AppUserID: "guard", At: hour(1)}, Rows: purchases.Aliases(s.Aliases, "export", hour(100))}
+		for range told.Unlinked {
+			effects.Events = append(effects.Events, purchases.LinkedEvent(events.Bulk, "export", s.Aliases, hour(100)))
+		}
+		b.commit(t, effects)
+	}
+}
+
+func (b *books) bulk(t *testing.T) *purchases.Bulk {
+	t.Helper()
+	bulk, err := purchases.NewBulk(t.Context(), b.db, purchases.BulkConfig{Lane: events.Bulk, Source: "export", Now: b.recorder.Now, Subscriptions: subscriptions})
+	require.NoError(t, err)
+	t.Cleanup(bulk.Close)
+	return bulk
+}
+
+func nothing(context.Context, *sqlx.Tx, *purchases.Plan) error { return nil }
+
+// whole is everything that a bulk may write, as text.
+func (b *books) whole(t *testing.T) []string {
+	t.Helper()
+	var rows []string
+	require.NoError(t, b.db.Select(&rows, `SELECT * FROM (
+		SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
+		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
+		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
+		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o) all_of_it ORDER BY line COLLATE "C"`))
+	return rows
+}
+
+func TestABulkEndsAsOneByOne(t *testing.T) {
+	t.Parallel()
+	one := newBooks(t)
+	t.Run("in another database", func(t *testing.T) {
+		many := newBooks(t)
+		bulk := many.bulk(t)
+		random := rand.New(rand.NewPCG(11, 11))
+		changed := 0
+		for round := range 12 {
+			list := statements(random, 1+random.IntN(60))
+			one.oneByOne(t, list)
+			for len(list) > 0 { // in chunks of any size
+				n := 1 + random.IntN(len(list))
+				plan, err := bulk.Merge(t.Context(), list[:n], nothing)
+				require.NoError(t, err)
+				list = list[n:]
+				changed += plan.Changed
+			}
+			require.Equal(t, one.whole(t), many.whole(t), "round %d", round)
+		}
+		require.Greater(t, changed, 50)
+	})
+}
+
+func TestABulkAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bulk := b.bulk(t)
+	list := statements(rand.New(rand.NewPCG(3, 3)), 80)
+	first, err := bulk.Merge(t.Context(), list, nothing)
+	require.NoError(t, err)
+	require.Equal(t, 12, first.New)
+	require.Positive(t, first.Linked)
+	before := b.whole(t)
+	again, err := bulk.Merge(t.Context(), list, nothing)
+	require.NoError(t, err)
+	require.Zero(t, again.New+again.Changed+again.Linked+again.Owed)
+	require.Equal(t, before, b.whole(t))
+}
+
+// Several bulks and recorders at once, all of the same purchases: the end is the same.
+func TestBulksBesideLiveCommitsEndAsOneMerge(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	random := rand.New(rand.NewPCG(5, 5))
+	list := statements(random, 240)
+	want := map[economy.PurchaseKey]economy.Purchase{}
+	for i := range list {
+		s := &list[i]
+		s.Aliases, s.Fact.AppUserID = nil, "ann"
+		if s.Fact.Key.TransactionID != "" {
+			want[s.Fact.Key] = economy.Merge(want[s.Fact.Key], s.Fact)
+		}
+	}
+	var running sync.WaitGroup
+	problems := make(chan error, 16)
+	for range 2 {
+		mine := append([]purchases.Statement{}, list...)
+		random.Shuffle(len(mine), func(i, j int) { mine[i], mine[j] = mine[j], mine[i] })
+		bulk := b.bulk(t)
+		running.Go(func() {
+			for at := 0; at < len(mine); at += 10 {
+				if _, err := bulk.Merge(t.Context(), mine[at:at+10], nothing); err != nil {
+					problems <- err
+					return
+				}
+			}
+		})
+		running.Go(func() {
+			for _, s := range mine[:120] {
+				if s.Fact.Key.TransactionID == "" {
+					continue
+				}
+				if _, err := b.recorder.Record(t.Context(), s.Fact, events.Bulk); err != nil {
+					problems <- err
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	close(problems)
+	require.NoError(t, <-problems)
+	for key, purchase := range want {
+		row, err := b.store.Purchase(t.Context(), key)
+		require.NoError(t, err)
+		require.Equal(t, purchase, row.Purchase)
+	}
+	require.Equal(t, b.count(t, "SELECT sum(version) FROM purchases"), b.count(t, "SELECT count(*) FROM outbox WHERE event_id LIKE '%.changed'"))
+}
+
+func TestABulkIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bulk := b.bulk(t)
+	list := statements(rand.New(rand.NewPCG(3, 3)), 20)
+	own := errors.New("the caller's own")
+	_, err := bulk.Merge(t.Context(), list, func(context.Context, *sqlx.Tx, *purchases.Plan) error { return own })
+	require.Equal(t, own, err)
+	require.Empty(t, b.whole(t))
+
+	list[3].Fact.Product = "a\x00b"
+	list[3].Fact.Key = key("t1")
+	_, err = bulk.Merge(t.Context(), list, nothing)
+	var data *outbox.DataError
+	require.ErrorAs(t, err, &data)
+	require.Empty(t, b.whole(t))
+	_, err = bulk.Merge(t.Context(), list[4:], nothing)
+	require.NoError(t, err, "the connection is as good as before")
+	require.NotEmpty(t, b.whole(t))
+}
+
+func TestAFactIsStoredAsEncodingJSONWould(t *testing.T) {
+	t.Parallel()
+	for _, s := range statements(rand.New(rand.NewPCG(8, 8)), 300) {
+		want, err := json.Marshal(s.Fact)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(purchases.AppendFact(nil, &s.Fact)))
+	}
+}

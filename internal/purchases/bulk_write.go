@@ -1,0 +1,278 @@
+package purchases
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/postgres"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// besideError is the caller's own error, on its way out of a transaction.
+type besideError struct{ err error }
+
+func (e besideError) Error() string { return e.err.Error() }
+func (e besideError) Unwrap() error { return e.err }
+
+// bulkRows keeps the memory of rows from one commit to the next.
+type bulkRows struct{ purchases, changed, versions, owed postgres.CopyRows }
+
+var (
+	bulkPurchaseColumns = columnNames(mergedKind.Columns)
+	bulkVersionColumns  = columnNames(versionKind.Columns)
+	bulkOwedColumns     = []string{"event_id", "consumer", "lane", "subject", "payload"}
+)
+
+func columnNames(columns []outbox.Column) []string {
+	names := make([]string, len(columns))
+	for i, column := range columns {
+		names[i] = column.Name
+	}
+	return names
+}
+
+// write writes a plan down.
+func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
+	r := &b.rows
+	for _, rows := range []*postgres.CopyRows{&r.purchases, &r.changed, &r.versions, &r.owed} {
+		rows.Reset()
+	}
+	id := outbox.NewID()
+	for _, c := range plan.Changes {
+		into := &r.purchases
+		if !c.New() {
+			into = &r.changed
+		}
+		appendPurchase(into, &c.After, c.version+c.steps, b.config.Now(), id)
+		if !c.New() {
+			into.Int(c.version)
+		}
+		into.End()
+	}
+	for _, fact := range plan.fresh {
+		appendVersion(&r.versions, fact, b.config.Now())
+	}
+	if err := postgres.Copy(ctx, b.conn, "purchases", bulkPurchaseColumns, &r.purchases); err != nil {
+		return err
+	}
+	if err := postgres.Copy(ctx, b.conn, "purchase_versions", bulkVersionColumns, &r.versions); err != nil {
+		return err
+	}
+	if err := b.update(ctx, tx); err != nil {
+		return err
+	}
+	if err := insertVersions(ctx, tx, plan.noted); err != nil {
+		return err
+	}
+	list := plan.events
+	linked, err := b.link(ctx, tx, plan)
+	if err != nil {
+		return err
+	}
+	if err := b.owe(ctx, append(list, linked...)); err != nil {
+		return err
+	}
+	plan.Owed = r.owed.Len()
+	return nil
+}
+
+// update changes the rows that exist, unless one of them moved on.
+func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
+	if b.rows.changed.Len() == 0 {
+		return nil
+	}
+	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(bulkPurchaseColumns), "known_version"), &b.rows.changed); err != nil {
+		return err
+	}
+	// Locked in the order of keys first.
+	result, err := tx.ExecContext(ctx, `WITH locked AS MATERIALIZED (
+			SELECT p.transaction_id, p.store, p.environment FROM (SELECT * FROM `+changedTable+` ORDER BY transaction_id, store, environment) r
+			JOIN purchases p ON p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment
+			WHERE p.version = r.known_version FOR NO KEY UPDATE OF p)
+		UPDATE purchases p SET (`+names("")+`) = ROW(`+names("r.")+`)
+		FROM `+changedTable+` r
+		WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.version = r.known_version
+			AND (SELECT count(*) FROM locked) > 0`)
+	if err != nil {
+		return fmt.Errorf("update purchases: %w", err)
+	}
+	if updated, err := result.RowsAffected(); err != nil || updated != int64(b.rows.changed.Len()) {
+		return errors.Join(err, errMoved)
+	}
+	return nil
+}
+
+// insertVersions writes statements down that may be there already.
+func insertVersions(ctx context.Context, tx *sqlx.Tx, list []versionRow) error {
+	if len(list) == 0 {
+		return nil
+	}
+	columns := make([][]string, len(versionKind.Columns))
+	for i := range list {
+		for j, value := range versionValues(&list[i]) {
+			columns[j] = append(columns[j], value)
+		}
+	}
+	args, params := make([]any, len(columns)), make([]string, len(columns))
+	for i, column := range versionKind.Columns {
+		args[i], params[i] = postgres.Array(columns[i]), fmt.Sprintf("$%d::text[]", i+1)
+		columns[i] = []string{"r." + column.Name + "::" + column.Type}
+	}
+	names := bulkVersionColumns
+	_, err := tx.ExecContext(ctx, `INSERT INTO purchase_versions (`+strings.Join(names, ", ")+`)
+		SELECT `+strings.Join(slices.Concat(columns...), ", ")+` FROM unnest(`+strings.Join(params, ", ")+`) AS r(`+strings.Join(names, ", ")+`)
+		ON CONFLICT DO NOTHING`, args...)
+	if err != nil {
+		return fmt.Errorf("keep statements: %w", err)
+	}
+	return nil
+}
+
+func versionValues(r *versionRow) []string {
+	written := outbox.Written(*r, "")
+	values := make([]string, len(versionKind.Columns))
+	for i, column := range versionKind.Columns {
+		values[i] = written[column.Name]
+	}
+	return values
+}
+
+// link writes the links that are new, and returns the events that have their customers
+// folded: one for every group of ids that tells one.
+func (b *Bulk) link(ctx context.Context, tx *sqlx.Tx, plan *Plan) ([]events.Event, error) {
+	told := map[[2]string]bool{}
+	for _, group := range plan.groups {
+		for _, l := range links(group) {
+			if !b.linked[l] {
+				told[l] = true
+			}
+		}
+	}
+	if len(told) == 0 {
+		return nil, nil
+	}
+	plan.told = told
+	ids, of := make([]string, 0, len(told)), make([]string, 0, len(told))
+	for l := range told {
+		ids, of = append(ids, l[0]), append(of, l[1])
+	}
+	var found []struct {
+		ID string `db:"app_user_id"`
+		Of string `db:"alias_of"`
+	}
+	err := tx.SelectContext(ctx, &found, `INSERT INTO customer_aliases (app_user_id, alias_of, source, linked_at)
+		SELECT id, of, $3, $4 FROM unnest($1::text[], $2::text[]) AS r(id, of) ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING app_user_id, alias_of`,
+		postgres.Array(ids), postgres.Array(of), b.config.Source, b.config.Now())
+	if err != nil {
+		return nil, fmt.Errorf("link ids: %w", err)
+	}
+	plan.Linked = len(found)
+	news := make(map[[2]string]bool, len(found))
+	for _, l := range found {
+		news[[2]string{l.ID, l.Of}] = true
+	}
+	var list []events.Event
+	for _, group := range plan.groups {
+		isNews := false
+		for _, l := range links(group) {
+			isNews = isNews || news[l]
+			delete(news, l)
+		}
+		if isNews {
+			list = append(list, LinkedEvent(b.config.Lane, b.config.Source, group, b.config.Now()))
+		}
+	}
+	return list, nil
+}
+
+// LinkedEvent has the customer of ids folded again, after a source linked them: the
+// same link is the same event, in whatever order it names the ids, and another link of
+// one of them is another event.
+func LinkedEvent(lane events.Lane, source string, appUserIDs []string, at time.Time) events.Event {
+	ids := slices.Compact(slices.Sorted(slices.Values(appUserIDs)))
+	return events.NewStoreCustomerChanged(lane, events.CustomerAliased, source+":"+economy.HashID(ids...), ids[0], at)
+}
+
+// owe writes the outbox rows of events.
+func (b *Bulk) owe(ctx context.Context, list []events.Event) error {
+	slices.SortFunc(list, func(a, b events.Event) int { return strings.Compare(a.ID, b.ID) })
+	for _, event := range list {
+		consumers, ok := b.config.Subscriptions[event.Type]
+		if !ok {
+			return fmt.Errorf("event %s: no consumer is declared for type %s", event.ID, event.Type)
+		}
+		payload, err := event.Encode()
+		if err != nil {
+			return err
+		}
+		subject := event.Subject()
+		for _, consumer := range consumers {
+			b.rows.owed.Text(event.ID)
+			b.rows.owed.Text(consumer)
+			b.rows.owed.Text(string(event.Lane))
+			b.rows.owed.Text(subject)
+			b.rows.owed.JSON(payload)
+			b.rows.owed.End()
+		}
+	}
+	return postgres.Copy(ctx, b.conn, "outbox", bulkOwedColumns, &b.rows.owed)
+}
+
+// appendPurchase writes a purchase in the order of mergedKind's columns.
+func appendPurchase(c *postgres.CopyRows, p *economy.Purchase, version int64, recordedAt time.Time, changeID string) {
+	appendCopiedKey(c, p.Key)
+	c.Time(recordedAt)
+	for _, at := range [...]time.Time{
+		p.PurchasedAt.Value, p.ExpiresAt.Value, p.GraceUntil.Value, p.EndedAt.Value, p.Refund.Value.At, p.Intent.Value.Resumes,
+	} {
+		c.Time(at)
+	}
+	c.Int(version)
+	copyIntOrNull(c, p.Quantity.Value, p.Quantity.Known())
+	copyIntOrNull(c, p.Renewal.Value, p.Renewal.Known())
+	copyIntOrNull(c, p.Paid.Value.Micros, p.Paid.Known())
+	copyIntOrNull(c, p.PaidUSD.Value, p.PaidUSD.Known())
+	c.Text(changeID)
+	c.Bool(p.ExpiresAt.Known() && p.ExpiresAt.Value.IsZero())
+	c.Bool(p.Refund.Value.Reversed)
+	for _, text := range [...]string{
+		p.Owner.Value, p.Buyer.Value, p.Product.Value, p.Original.Value, string(p.Ownership.Value), string(p.Period.Value),
+		p.Paid.Value.Currency, p.Intent.Value.Code, p.Intent.Value.Detail,
+	} {
+		c.Text(text)
+	}
+	c.JSON(encodeStamps(p))
+}
+
+func appendVersion(c *postgres.CopyRows, f *economy.PurchaseFact, at time.Time) {
+	appendCopiedKey(c, f.Key)
+	c.Text(string(f.Source))
+	c.Text(f.By)
+	c.Time(f.At)
+	c.Time(at)
+	c.Int(int64(f.Kind))
+	c.JSON(appendFact(make([]byte, 0, 512), f))
+	c.End()
+}
+
+func appendCopiedKey(c *postgres.CopyRows, key economy.PurchaseKey) {
+	c.Text(key.TransactionID)
+	c.Text(string(key.Store))
+	c.Text(string(key.Environment))
+}
+
+func copyIntOrNull(c *postgres.CopyRows, n int64, known bool) {
+	if !known {
+		c.Null()
+		return
+	}
+	c.Int(n)
+}
