@@ -1,0 +1,194 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// RetryLetter puts a dead letter's event back as owed, in the commit that marks it as
+// retried: its consumer gets it again within about two seconds. Errors: ErrNotFound;
+// *RefusedError when it was retried or resolved before, or is no event: edit it.
+func (d *Desk) RetryLetter(ctx context.Context, who Who, reason string, key LetterKey) error {
+	return d.onLetter(ctx, who, reason, key, d.retry)
+}
+
+// EditLetter retries a dead letter with another payload, which must be an event of the
+// same id, type and lane that the consumer takes. It is for our own producers'
+// mistakes. What arrived is kept beside it. Errors: those of RetryLetter; *InputError.
+func (d *Desk) EditLetter(ctx context.Context, who Who, reason string, key LetterKey, payload []byte) error {
+	return d.onLetter(ctx, who, reason, key, func(ctx context.Context, who Who, reason string, l Letter) error {
+		event, err := d.edited(l, payload)
+		if err != nil {
+			return err
+		}
+		after := l.side()
+		after["payload"] = string(payload)
+		before := l.side()
+		before["payload"] = string(l.Payload)
+		guard := retried{key: l.LetterKey, subject: event.Subject(), edited: payload, resolution: said("edited and retried", who, reason)}
+		return d.commitLetter(ctx, guard, d.act(who, reason, DeedEditLetter, l.String(), l.Player, before, after))
+	})
+}
+
+// ResolveLetter marks a dead letter as done with: nobody is owed its event any more.
+// The reason is its note. Errors: ErrNotFound; *RefusedError when it was retried or resolved before.
+func (d *Desk) ResolveLetter(ctx context.Context, who Who, reason string, key LetterKey) error {
+	return d.onLetter(ctx, who, reason, key, d.resolve)
+}
+
+// letterAct is what is done to one open letter.
+type letterAct func(ctx context.Context, who Who, reason string, l Letter) error
+
+func (d *Desk) onLetter(ctx context.Context, who Who, reason string, key LetterKey, act letterAct) error {
+	if err := told(who, reason); err != nil {
+		return err
+	}
+	l, err := d.Letter(ctx, key)
+	if err != nil {
+		return err
+	}
+	return act(ctx, who, reason, l)
+}
+
+func (d *Desk) retry(ctx context.Context, who Who, reason string, l Letter) error {
+	event, err := events.Decode(l.Payload)
+	if err != nil {
+		return refused("dead letter %s is no event and would die again (%v): edit it, or resolve it", l.LetterKey, err)
+	}
+	guard := retried{key: l.LetterKey, subject: event.Subject(), resolution: said("retried", who, reason)}
+	after := l.side()
+	after["resolution"], after["retries"] = guard.resolution, l.Retries+1
+	return d.commitLetter(ctx, guard, d.act(who, reason, DeedRetryLetter, l.String(), l.Player, l.side(), after))
+}
+
+func (d *Desk) resolve(ctx context.Context, who Who, reason string, l Letter) error {
+	guard := resolved{key: l.LetterKey, resolution: said("resolved", who, reason)}
+	after := l.side()
+	after["resolution"] = guard.resolution
+	return d.commitLetter(ctx, guard, d.act(who, reason, DeedResolveLetter, l.String(), l.Player, l.side(), after))
+}
+
+func said(what string, who Who, reason string) string {
+	return what + " by " + who.Name + ": " + reason
+}
+
+func (d *Desk) commitLetter(ctx context.Context, guard outbox.GuardRow, act actRow) error {
+	switch result, err := d.Committer.Commit(ctx, outbox.Effects{Guard: guard, Rows: []outbox.Row{act}}); {
+	case err != nil:
+		return fmt.Errorf("%s of %s: %w", act.Deed, act.Subject, err)
+	case result != outbox.Applied:
+		return refused("dead letter %s was retried or resolved before", act.Subject)
+	}
+	return nil
+}
+
+// edited checks the payload that is to take the place of a letter's.
+func (d *Desk) edited(l Letter, payload []byte) (events.Event, error) {
+	event, err := events.Decode(payload)
+	if err != nil {
+		return events.Event{}, badInput("the payload is no event: %v", err)
+	}
+	before, err := events.Decode(l.Payload)
+	switch {
+	case event.ID != l.EventID:
+		return events.Event{}, badInput("the event's id is %q, that of the dead letter %q: keep it", event.ID, l.EventID)
+	case err == nil && event.Type != before.Type:
+		return events.Event{}, badInput("the event's type is %s, that of the dead letter %s: keep it", event.Type, before.Type)
+	case !slices.Contains(d.Owed[event.Type], l.Consumer):
+		return events.Event{}, badInput("%s takes no events of type %q", l.Consumer, event.Type)
+	case l.Lane != "" && string(event.Lane) != l.Lane:
+		return events.Event{}, badInput("the event's lane is %s, that of the dead letter %s: keep it", event.Lane, l.Lane)
+	}
+	return event, nil
+}
+
+// Many says what an act on many did.
+type Many struct {
+	Done    int `json:"done"`
+	Refused int `json:"refused"` // somebody else was faster, or it cannot be done to them
+}
+
+// RetryLetters retries all that a filter chooses, each by an act of its own. After an
+// error the others may be retried by the same call again.
+func (d *Desk) RetryLetters(ctx context.Context, who Who, reason string, f LetterFilter) (Many, error) {
+	return d.onLetters(ctx, who, reason, f, d.retry)
+}
+
+// ResolveLetters resolves all that a filter chooses, each by an act of its own.
+func (d *Desk) ResolveLetters(ctx context.Context, who Who, reason string, f LetterFilter) (Many, error) {
+	return d.onLetters(ctx, who, reason, f, d.resolve)
+}
+
+const (
+	// manyPage is how many letters are read at once.
+	manyPage = 500
+	// manyAtOnce is how many acts wait for one commit together.
+	manyAtOnce = 64
+)
+
+// onLetters acts on the letters that are open now, page by page in the order of their
+// keys: what dies again meanwhile is not met twice.
+func (d *Desk) onLetters(ctx context.Context, who Who, reason string, f LetterFilter, act letterAct) (Many, error) {
+	if err := told(who, reason); err != nil {
+		return Many{}, err
+	}
+	if f.Resolved {
+		return Many{}, badInput("what was retried or resolved before is done with")
+	}
+	var many Many
+	var after LetterKey
+	for {
+		q, err := f.query("SELECT " + letterColumns + " FROM dead_letters")
+		if err != nil {
+			return many, err
+		}
+		q.and("(event_id, consumer) > (?, ?)", after.EventID, after.Consumer)
+		page, err := d.letters(ctx, q.text()+q.add(" ORDER BY event_id, consumer LIMIT ?", manyPage), q.args...)
+		if err != nil || len(page) == 0 {
+			return many, err
+		}
+		done, err := d.onPage(ctx, who, reason, page, act)
+		many.Done, many.Refused = many.Done+done.Done, many.Refused+done.Refused
+		if err != nil {
+			return many, err
+		}
+		after = page[len(page)-1].LetterKey
+	}
+}
+
+func (d *Desk) onPage(ctx context.Context, who Who, reason string, page []Letter, act letterAct) (Many, error) {
+	errs := make([]error, len(page))
+	var group errgroup.Group
+	group.SetLimit(manyAtOnce)
+	for i, l := range page {
+		group.Go(func() error {
+			errs[i] = act(ctx, who, reason, l)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return tally(errs)
+}
+
+// tally counts what became of many acts; an error that is no refusal is returned.
+func tally(errs []error) (Many, error) {
+	var many Many
+	var failed error
+	for _, err := range errs {
+		if err == nil {
+			many.Done++
+		} else if _, refused := errors.AsType[*RefusedError](err); refused {
+			many.Refused++
+		} else if failed == nil {
+			failed = err
+		}
+	}
+	return many, failed
+}
