@@ -14,12 +14,15 @@ import (
 	"github.com/sluice-gems/sluice/config"
 )
 
-// TestDeployDocNamesWhatExists: the settings and the metrics that docs/deploy.md
-// names are ones of the program.
-func TestDeployDocNamesWhatExists(t *testing.T) {
+// TestDocsForOperatorsNameWhatExists: the settings and the metrics that they name are
+// ones of the program.
+func TestDocsForOperatorsNameWhatExists(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("../docs/deploy.md")
 	require.NoError(t, err)
+	more, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+	raw = append(raw, more...)
 	known := metricsInSource(t)
 	for _, v := range config.Variables() {
 		known[v.Name] = true

@@ -1,6 +1,7 @@
-// Package monitor tells how far behind Sluice is and whether it is able to work:
-// consumer lag in messages and in age, what the outbox owes, readiness, and whether
-// webhooks may be missing (Heartbeat). One
-// collector serves the command line, the metrics and the health endpoints, so
-// they cannot disagree.
+// Package monitor tells how Sluice stands: consumer lag in messages and in age, what
+// the outbox owes, what the provider allows, what waits for a person, and whether it
+// is able to work. One Monitor reads it all, once for everybody who asks; the command
+// line, the metrics, the console and so the alerts show the same Snapshot. Beside it are
+// readiness (Health), stalls in the log (Watchdog), and whether webhooks may be
+// missing (Heartbeat).
 package monitor

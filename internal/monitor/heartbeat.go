@@ -64,7 +64,7 @@ func (h *Heartbeat) Beat(ctx context.Context) error {
 	if err := h.DB.SelectContext(ctx, &found, beatQuery, now, WebhookRetrySpan.Seconds()); err != nil {
 		return fmt.Errorf("note that webhooks can be received: %w", err)
 	}
-	signals, err := Collector{DB: h.DB}.signals(ctx)
+	signals, err := readSignals(ctx, h.DB)
 	if err != nil {
 		return err
 	}

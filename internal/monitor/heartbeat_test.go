@@ -61,7 +61,7 @@ func (w *watch) claimed(minute int) {
 
 func (w *watch) suspect() []monitor.Gap {
 	w.t.Helper()
-	webhooks, err := monitor.Collector{DB: w.DB}.Webhooks(w.t.Context(), w.now)
+	webhooks, err := monitor.ReadWebhooks(w.t.Context(), w.DB, w.now)
 	require.NoError(w.t, err)
 	var gaps []monitor.Gap
 	for _, s := range webhooks.Suspect {
@@ -140,7 +140,7 @@ func TestASilenceIsAGapThatGrowsUntilAWebhookComes(t *testing.T) {
 	w.claimed(770)
 	require.Zero(t, w.beat(770))
 	require.Equal(t, []monitor.Gap{{Cause: monitor.Silence, From: at(390), Until: at(751)}}, w.suspect(), "it is over, and not made up for")
-	webhooks, err := monitor.Collector{DB: w.DB}.Webhooks(t.Context(), at(770))
+	webhooks, err := monitor.ReadWebhooks(t.Context(), w.DB, at(770))
 	require.NoError(t, err)
 	require.Equal(t, at(760), *webhooks.Last)
 	require.Equal(t, monitor.Seconds(10*time.Minute), webhooks.Silence)
@@ -152,7 +152,9 @@ func TestMetricsTellOfSilenceAndOfWhatIsSuspect(t *testing.T) {
 	seen := func() map[string]float64 {
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(prometheus.CollectorFunc(func(ch chan<- prometheus.Metric) {
-			monitor.Collector{DB: w.DB}.CollectWebhooks(ch, at(400))
+			webhooks, err := monitor.ReadWebhooks(t.Context(), w.DB, at(400))
+			require.NoError(t, err)
+			webhooks.Collect(ch)
 		}))
 		families, err := registry.Gather()
 		require.NoError(t, err)

@@ -3,36 +3,15 @@ package monitor
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/broker"
 	"github.com/sluice-gems/sluice/outbox"
 )
-
-// Lag is how far behind one consumer is on one lane.
-type Lag struct {
-	Consumer string `json:"consumer"`
-	Lane     string `json:"lane"`
-	// Messages are unfinished in the broker: waiting, and handed out but not done.
-	Messages uint64 `json:"messages"`
-	// OldestAge is the age of the oldest unfinished message, or of the oldest
-	// delivery that is due in the outbox if that is older; 0: nothing is unfinished.
-	OldestAge Seconds `json:"oldest_age_seconds"`
-	// Owed are the deliveries that the outbox owes, those in the broker included.
-	Owed int64 `json:"owed"`
-	// Parked, of the owed, wait for a later attempt.
-	Parked int64 `json:"parked"`
-	// Redelivered, of the messages, were handed out more than once.
-	Redelivered int `json:"redelivered"`
-	// Error says why the numbers are incomplete.
-	Error string `json:"error,omitempty"`
-}
 
 // Seconds is a duration that prints as seconds in JSON.
 type Seconds time.Duration
@@ -42,41 +21,89 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', 3, 64), nil
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Seconds) UnmarshalJSON(raw []byte) error {
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	*s = secondsOf(seconds)
+	return err
+}
+
+func secondsOf(seconds float64) Seconds { return Seconds(seconds * float64(time.Second)) }
+
 // brokerPatience bounds the look at the broker, so that one that hangs leaves time
 // for the outbox.
 const brokerPatience = 2 * time.Second
 
-// Collector reads lag from the broker and the outbox.
-type Collector struct {
-	DB   *sqlx.DB
-	Conn *broker.Conn
+func (m *Monitor) readBroker(ctx context.Context) ([]broker.Lag, error) {
+	ctx, cancel := context.WithTimeout(ctx, brokerPatience)
+	defer cancel()
+	list, err := m.conn.Lag(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("nats: %w", err)
+	}
+	return list, nil
 }
 
-// Lag returns the lag of every consumer and lane, sorted. What could be read is
-// returned beside the error of what could not.
-func (c Collector) Lag(ctx context.Context) ([]Lag, error) {
+// owedRow is what the outbox owes a consumer of one partition, by PostgreSQL's clock.
+type owedRow struct {
+	Consumer  string      `db:"consumer"`
+	Lane      events.Lane `db:"lane"`
+	Partition int         `db:"partition"`
+	Rows      int64       `db:"rows"`
+	Parked    int64       `db:"parked"`
+	Overdue   int64       `db:"overdue"`
+	Age       float64     `db:"age"`         // seconds
+	OverAge   float64     `db:"overdue_age"` // seconds
+}
+
+// owedQuery counts what the outbox owes. A subject ends in the two digits of its
+// partition. It reads every row that is owed: the monitor rests accordingly.
+const owedQuery = `SELECT consumer, lane, right(subject, 2)::int AS partition, count(*) AS rows,
+		count(*) FILTER (WHERE published_at IS NULL) AS parked,
+		count(*) FILTER (WHERE published_at IS NULL AND due_at < now()) AS overdue,
+		greatest(0, extract(epoch FROM now() - min(owed_since)))::float8 AS age,
+		coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE published_at IS NULL AND due_at < now())), 0)::float8 AS overdue_age
+	FROM outbox GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
+
+func (m *Monitor) readOwed(ctx context.Context, s *Snapshot) ([]owedRow, error) {
+	var rows []owedRow
+	if err := m.db.SelectContext(ctx, &rows, owedQuery); err != nil {
+		return nil, fmt.Errorf("read outbox: %w", err)
+	}
+	s.Outbox = &Backlog{}
+	for _, r := range rows {
+		s.Outbox.Owed += r.Rows
+		s.Outbox.Parked += r.Parked
+		s.Outbox.Overdue += r.Overdue
+		s.Outbox.OldestAge = max(s.Outbox.OldestAge, secondsOf(r.Age))
+		s.Outbox.OverdueAge = max(s.Outbox.OverdueAge, secondsOf(r.OverAge))
+	}
+	return rows, nil
+}
+
+// merge joins what the broker and the outbox know of the same consumers.
+func merge(inBroker []broker.Lag, owed []owedRow) []Lag {
 	byQueue := map[outbox.Queue]*Lag{}
-	at := func(consumer, lane string) *Lag {
-		key := outbox.Queue{Consumer: consumer, Lane: events.Lane(lane)}
+	at := func(consumer string, lane events.Lane) *Lag {
+		key := outbox.Queue{Consumer: consumer, Lane: lane}
 		if byQueue[key] == nil {
-			byQueue[key] = &Lag{Consumer: consumer, Lane: lane}
+			byQueue[key] = &Lag{Consumer: consumer, Lane: string(lane), Partitions: []PartitionLag{}}
 		}
 		return byQueue[key]
 	}
-	brokerCtx, cancel := context.WithTimeout(ctx, brokerPatience)
-	defer cancel()
-	messages, brokerErr := c.Conn.Lag(brokerCtx)
-	for _, m := range messages {
-		lag := at(m.Consumer, string(m.Lane))
-		lag.Messages, lag.Redelivered, lag.OldestAge = m.Pending+uint64(max(0, m.AckPending)), m.Redelivered, Seconds(m.OldestAge)
-		if m.Err != nil {
-			lag.Error = m.Err.Error()
+	for _, b := range inBroker {
+		lag := at(b.Consumer, b.Lane)
+		inHand := max(0, b.AckPending)
+		lag.Messages, lag.InHand, lag.Redelivered = b.Pending+uint64(inHand), inHand, b.Redelivered
+		lag.OldestAge, lag.Stalled = Seconds(b.OldestAge), Seconds(b.Stalled)
+		if b.Err != nil {
+			lag.Error = b.Err.Error()
 		}
 	}
-	owed, outboxErr := outbox.ReadOwed(ctx, c.DB)
 	for _, o := range owed {
-		lag := at(o.Consumer, o.Lane)
-		lag.Owed, lag.Parked, lag.OldestAge = o.Rows, o.Parked, max(lag.OldestAge, Seconds(o.OldestAge))
+		lag, age := at(o.Consumer, o.Lane), secondsOf(o.Age)
+		lag.Owed, lag.Parked, lag.OldestAge = lag.Owed+o.Rows, lag.Parked+o.Parked, max(lag.OldestAge, age)
+		lag.Partitions = append(lag.Partitions, PartitionLag{Partition: o.Partition, Owed: o.Rows, Parked: o.Parked, OldestAge: age})
 	}
 	list := make([]Lag, 0, len(byQueue))
 	for _, lag := range byQueue {
@@ -85,5 +112,5 @@ func (c Collector) Lag(ctx context.Context) ([]Lag, error) {
 	slices.SortFunc(list, func(a, b Lag) int {
 		return cmp.Or(cmp.Compare(a.Consumer, b.Consumer), cmp.Compare(a.Lane, b.Lane))
 	})
-	return list, errors.Join(brokerErr, outboxErr)
+	return list
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // WebhookRetrySpan is for how long the provider tries to deliver a webhook: six
@@ -84,14 +86,14 @@ const signalsQuery = `SELECT
 	greatest((SELECT accepted_at FROM spends ORDER BY id DESC LIMIT 1), (SELECT claimed_at FROM claims ORDER BY id DESC LIMIT 1)) AS activity,
 	(SELECT max(until_at) FROM webhook_gaps WHERE cause = 'silence' AND resolved_at IS NOT NULL) AS resolved`
 
-func (c Collector) signals(ctx context.Context) (Signals, error) {
+func readSignals(ctx context.Context, db *sqlx.DB) (Signals, error) {
 	var row struct {
 		Since    sql.NullTime `db:"since"`
 		Last     sql.NullTime `db:"last"`
 		Activity sql.NullTime `db:"activity"`
 		Resolved sql.NullTime `db:"resolved"`
 	}
-	if err := c.DB.GetContext(ctx, &row, signalsQuery); err != nil {
+	if err := db.GetContext(ctx, &row, signalsQuery); err != nil {
 		return Signals{}, fmt.Errorf("read what webhooks are expected by: %w", err)
 	}
 	return Signals{row.Since.Time, row.Last.Time, row.Activity.Time, row.Resolved.Time}, nil
@@ -113,10 +115,17 @@ type SuspectGap struct {
 	Command string `json:"command"`
 }
 
-// Webhooks reads how webhooks reach us.
-func (c Collector) Webhooks(ctx context.Context, now time.Time) (Webhooks, error) {
+func (m *Monitor) readWebhooks(ctx context.Context, now time.Time, s *Snapshot) error {
+	w, err := readWebhooks(ctx, m.db, now)
+	if err == nil {
+		s.Webhooks = &w
+	}
+	return err
+}
+
+func readWebhooks(ctx context.Context, db *sqlx.DB, now time.Time) (Webhooks, error) {
 	w := Webhooks{Suspect: []SuspectGap{}}
-	signals, err := c.signals(ctx)
+	signals, err := readSignals(ctx, db)
 	if err == nil && !signals.Last.IsZero() {
 		last := signals.Last.UTC()
 		w.Last = &last
@@ -125,7 +134,10 @@ func (c Collector) Webhooks(ctx context.Context, now time.Time) (Webhooks, error
 		w.Silence = Seconds(max(0, now.Sub(quiet)))
 	}
 	var gaps []Gap
-	gapsErr := c.DB.SelectContext(ctx, &gaps, "SELECT cause, from_at, until_at FROM webhook_gaps WHERE resolved_at IS NULL ORDER BY from_at, cause")
+	gapsErr := db.SelectContext(ctx, &gaps, "SELECT cause, from_at, until_at FROM webhook_gaps WHERE resolved_at IS NULL ORDER BY from_at, cause")
+	if gapsErr != nil {
+		gapsErr = fmt.Errorf("read gaps of webhooks: %w", gapsErr)
+	}
 	for _, g := range gaps {
 		g.From, g.Until = g.From.UTC(), g.Until.UTC()
 		w.Suspect = append(w.Suspect, SuspectGap{g, g.Command()})
