@@ -1,0 +1,271 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/outbox"
+)
+
+// The engine's defaults.
+const (
+	// ChunkDefault is the rows of one commit: 0.1 s of work. Larger ones gain little, and
+	// keep a webhook of one of their purchases waiting.
+	ChunkDefault = 2000
+	// WorkersDefault is how many commits are prepared at once. PostgreSQL works on each
+	// with one CPU; more than its CPUs gain nothing and keep spends waiting.
+	WorkersDefault = 2
+	// BacklogDefault is how many deliveries the lane Bulk may be owed before a run waits:
+	// the sweeper publishes 10,000 a second at most, so it never runs dry.
+	BacklogDefault = 50_000
+	// awayMax is for how long a database may be away before a run gives up. It may be resumed.
+	awayMax = 5 * time.Minute
+	// lookEvery is how often a run that waits looks whether it may go on.
+	lookEvery = 500 * time.Millisecond
+)
+
+// Source is what is written beside what an export tells of customers.
+const Source = "export"
+
+// Engine runs backfills. What is not marked optional is required.
+type Engine struct {
+	DB            *sqlx.DB
+	Subscriptions outbox.Subscriptions // who is owed which event
+	Now           func() time.Time
+	Log           *slog.Logger
+
+	Chunk      int            // optional: rows per commit; 0: ChunkDefault, fewer with more workers
+	Workers    int            // optional: commits that are prepared at once; 0: WorkersDefault
+	BacklogMax int            // optional: deliveries of the lane Bulk that may be owed; 0: any number
+	Rate       int            // optional: rows per second; 0: as fast as it goes
+	CommitMax  time.Duration  // optional: slow down while a commit of somebody else takes longer; 0: never
+	ImpactMax  int64          // optional: pause before more players than this were changed; 0: any number
+	Refused    Refusals       // optional: where rejected rows go
+	Report     func(Progress) // optional: called after each commit, and while it waits; calls come one at a time, without Run.Files
+}
+
+// Refusals keeps the rows that were rejected. Its calls come one at a time.
+type Refusals interface {
+	// Begin is called once per file, with the last row that is done with: refusals of
+	// later rows were kept by a run that was killed, and may come again.
+	Begin(file string, rowDone int64) error
+	// Keep makes refusals durable. The commit that counts them follows.
+	Keep(list []*exports.RowError) error
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	Run     Run   // with the counts of now
+	Session int64 // rows of this process
+	Since   time.Time
+	Waiting string // why it waits; empty: it works
+}
+
+// Why a run ended before its files did. Its state says the same.
+var (
+	ErrPaused    = errors.New("the backfill is paused")
+	ErrCancelled = errors.New("the backfill was cancelled")
+	ErrImpact    = errors.New("the limit of impact is reached")
+	errTaken     = errors.New("another process works on this backfill")
+	errStopped   = errors.New("the run is not to go on")
+)
+
+// session is one process's work on a run.
+type session struct {
+	*Engine
+	runs  Runs
+	since time.Time
+	pace  pace
+	spare spare
+
+	telling sync.Mutex // held by the one call of Report or Refused
+	mu      sync.Mutex // guards what follows, never while anything is waited for
+	run     Run
+	players map[string]bool // that were changed
+	rows    int64
+}
+
+// Run works on a run until its files are read, and returns what it came to. files are
+// those that the command's URLs name now: those that are new are read as well, and one
+// whose content is another is read again.
+//
+// A run that is paused meanwhile waits here; one that ctx ends is paused. Errors:
+// ErrCancelled, ErrPaused, ErrImpact, what cannot be read (all other files are), or the
+// database's.
+func (e *Engine) Run(ctx context.Context, run Run, files []exports.File) (Run, error) {
+	s := &session{Engine: e, runs: Runs{e.DB}, run: run, players: map[string]bool{}, since: time.Now()}
+	s.pace.session, s.spare.session = s, s
+	release, err := s.runs.take(ctx, run.ID)
+	if err != nil {
+		return run, err
+	}
+	defer release()
+	watched, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	if e.CommitMax > 0 {
+		watching.Go(func() { s.spare.watch(watched) })
+	}
+	err = s.work(ctx, files)
+	stop()
+	watching.Wait()
+	settled, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	switch {
+	case err == nil:
+		err = s.runs.settle(settled, run.ID, Done, "")
+	case errors.Is(err, ErrImpact):
+		err = errors.Join(err, s.runs.settle(settled, run.ID, Paused, err.Error()))
+	case errors.Is(err, ErrCancelled), errors.Is(err, ErrPaused):
+	case ctx.Err() != nil:
+		err = errors.Join(ErrPaused, s.runs.settle(settled, run.ID, Paused, "its process was told to stop"))
+	default:
+		err = errors.Join(err, s.runs.settle(settled, run.ID, Failed, err.Error()))
+	}
+	if last, showErr := s.runs.Show(settled, run.ID); showErr == nil {
+		last.Alive = false // once this returns
+		s.run = last
+	}
+	s.report("")
+	return s.run, err
+}
+
+// work reads one file after the other. What ends one does not end the others.
+func (s *session) work(ctx context.Context, files []exports.File) error {
+	parts, err := s.enlist(ctx, files)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, file := range files {
+		err := s.one(ctx, file, parts[file.URL])
+		if unreadable, ok := errors.AsType[*exports.FileError](err); ok {
+			problems = append(problems, unreadable)
+			continue
+		}
+		if err != nil {
+			return errors.Join(append(problems, err)...)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// one brings one file to its end.
+func (s *session) one(ctx context.Context, file exports.File, parts []*part) error {
+	done := make([]int64, len(parts))
+	from, finished := parts[0].RowDone, true
+	for i, p := range parts {
+		done[i], from, finished = p.RowDone, min(from, p.RowDone), finished && p.Finished
+	}
+	if finished {
+		return nil
+	}
+	if s.Refused != nil {
+		if err := s.Refused.Begin(file.URL, from); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	r, err := s.run.Command.open(ctx, file, from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	for _, warning := range r.Warnings() {
+		s.Log.WarnContext(ctx, "export", "file", file.URL, "warning", warning)
+	}
+	size := s.Chunk
+	if size <= 0 { // as many in hand, however many parts there are
+		size = max(1, ChunkDefault*WorkersDefault/max(WorkersDefault, len(parts)))
+	}
+	dealer := newDealer(r, size, done)
+	for i, p := range parts {
+		group.Go(func() error { return s.workOn(ctx, p, dealer.to[i]) })
+	}
+	group.Go(func() error {
+		dealer.deal(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+// workOn commits the chunks of a part.
+func (s *session) workOn(ctx context.Context, p *part, chunks <-chan *chunk) error {
+	w := &worker{session: s, part: p}
+	defer w.close()
+	for c := range chunks {
+		if err := w.take(ctx, c); err != nil {
+			return err
+		}
+		if c.err != nil {
+			return c.err
+		}
+	}
+	return ctx.Err()
+}
+
+// keep makes refusals durable.
+func (s *session) keep(list []*exports.RowError) error {
+	if s.Refused == nil || len(list) == 0 {
+		return nil
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if err := s.Refused.Keep(list); err != nil {
+		return fmt.Errorf("keep rejected rows: %w", err)
+	}
+	return nil
+}
+
+// rest waits a little, and says why.
+func (s *session) rest(ctx context.Context, why string) error {
+	s.report(why)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(lookEvery):
+		return nil
+	}
+}
+
+// untilRunning waits while the run is paused.
+func (s *session) untilRunning(ctx context.Context) error {
+	for {
+		run, err := s.runs.Show(ctx, s.run.ID)
+		if err != nil {
+			return err
+		}
+		switch run.State {
+		case Running:
+			s.report("")
+			return nil
+		case Paused:
+			if err := s.rest(ctx, "paused by "+run.ChangedBy); err != nil {
+				return fmt.Errorf("%w: %w", ErrPaused, err)
+			}
+		default:
+			return fmt.Errorf("%w by %s", ErrCancelled, run.ChangedBy)
+		}
+	}
+}
+
+// report tells how far the run is, and why it waits.
+func (s *session) report(why string) {
+	if s.Report == nil {
+		return
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.mu.Lock()
+	now := Progress{Run: s.run, Session: s.rows, Since: s.since, Waiting: why}
+	now.Run.Files = nil
+	s.mu.Unlock()
+	s.Report(now)
+}

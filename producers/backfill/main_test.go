@@ -1,0 +1,140 @@
+package backfill_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/exports/generator"
+	"github.com/sluice-gems/sluice/internal/postgres"
+	"github.com/sluice-gems/sluice/internal/testenv"
+	"github.com/sluice-gems/sluice/outbox"
+	"github.com/sluice-gems/sluice/producers/backfill"
+)
+
+// childURL is the database of a process that runs a backfill and is made to be killed.
+const childURL = "BACKFILL_TEST_URL"
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childURL); url != "" {
+		child(url)
+		return
+	}
+	testenv.Main(m)
+}
+
+// child runs the backfill of the files named as arguments.
+func child(url string) {
+	ctx := context.Background()
+	db, err := postgres.Open(ctx, postgres.Config{URL: url})
+	if err == nil {
+		engine := newEngine(db)
+		engine.Chunk = 50
+		_, err = runFiles(ctx, engine, os.Args[1:]...)
+	}
+	if err != nil {
+		_, _ = os.Stderr.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+}
+
+var subscriptions = outbox.Subscriptions{
+	events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
+}
+
+var start = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
+
+func newEngine(db *sqlx.DB) *backfill.Engine {
+	return &backfill.Engine{DB: db, Subscriptions: subscriptions, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler), Chunk: 97}
+}
+
+// runFiles is what the command does.
+func runFiles(ctx context.Context, engine *backfill.Engine, urls ...string) (backfill.Run, error) {
+	return runCommand(ctx, engine, backfill.Command{Feed: exports.Transactions, URLs: urls})
+}
+
+func runCommand(ctx context.Context, engine *backfill.Engine, command backfill.Command) (backfill.Run, error) {
+	found, err := exports.Find(ctx, command.URLs, command.Feed)
+	if err != nil {
+		return backfill.Run{}, err
+	}
+	run, _, err := backfill.Runs{DB: engine.DB}.Start(ctx, command, "tester")
+	if err != nil {
+		return run, err
+	}
+	return engine.Run(ctx, run, found.Files)
+}
+
+// export writes a generated export below dir.
+func export(t testing.TB, dir, name string, opts generator.Options) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
+	file, err := os.Create(path)
+	require.NoError(t, err)
+	_, err = generator.Write(file, opts)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	return path
+}
+
+// whole is everything that a backfill writes, as text.
+func whole(t testing.TB, db *sqlx.DB) []string {
+	t.Helper()
+	return lines(t, db, `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
+		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
+		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
+		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o`)
+}
+
+// known is what is known in the end, in whatever order it came: of two rows with one time
+// that say different things, the first is the statement that is kept.
+func known(t testing.TB, db *sqlx.DB) []string {
+	t.Helper()
+	return lines(t, db, `SELECT 'purchase ' || (to_jsonb(p) - 'change_id' - 'version' - 'recorded_at')::text AS line FROM purchases p
+		UNION ALL SELECT 'version ' || (to_jsonb(v) - 'recorded_at' - 'fact')::text FROM purchase_versions v
+		UNION ALL SELECT 'alias ' || (to_jsonb(a) - 'linked_at')::text FROM customer_aliases a`)
+}
+
+func lines(t testing.TB, db *sqlx.DB, query string) []string {
+	t.Helper()
+	var list []string
+	require.NoError(t, db.Select(&list, `SELECT * FROM (`+query+`) found ORDER BY line COLLATE "C"`))
+	return list
+}
+
+func count(t testing.TB, db *sqlx.DB, query string) int {
+	t.Helper()
+	var n int
+	require.NoError(t, db.Get(&n, query))
+	return n
+}
+
+// requireSame names the first lines that differ; lists of thousands are no help.
+func requireSame(t testing.TB, want, got []string) {
+	t.Helper()
+	in := map[string]int{}
+	for _, line := range want {
+		in[line]--
+	}
+	for _, line := range got {
+		in[line]++
+	}
+	var differ []string
+	for _, line := range append(want[:len(want):len(want)], got...) {
+		if n := in[line]; n != 0 {
+			differ = append(differ, fmt.Sprintf("%+d %s", n, line))
+			in[line] = 0
+		}
+	}
+	require.Empty(t, differ[:min(len(differ), 4)], "%d lines differ of %d and %d; + is too much, - is missing", len(differ), len(want), len(got))
+}
