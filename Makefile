@@ -24,7 +24,7 @@ run: go postgres ## Build and run everything on this machine: make run ARGS='--h
 	exec bin/sluice dev $(ARGS)
 
 .PHONY: test
-test: go-race postgres ## Run all tests with the race detector: make test PKG=./outbox
+test: go-race postgres prometheus chromium ## Run all tests with the race detector: make test PKG=./outbox
 	go test -race -timeout 20m $(PKG)
 
 # What the race detector would change is tested without it. SLUICE_UPDATE_GOLDEN=1
@@ -40,11 +40,23 @@ allocations: go postgres ## Test that a spend allocates no more than it did (20 
 long: go postgres ## Run the long end-to-end tests (30 minutes; not in CI)
 	E2E_LONG=1 go test -count=1 -v -timeout 90m -parallel 1 ./cmd/sluice -run '$(LONG)'
 
-# FUZZTIME is how long each of the two targets runs; make test runs their seeds.
+# Every rule of deploy/prometheus, with shorter times, watched by a real Prometheus on
+# real processes while what it is for is broken and mended.
+.PHONY: alerts
+alerts: go postgres prometheus ## Break everything that an alert is for, and see it fire and clear (9 minutes)
+	go test -count=1 -v -timeout 30m -tags alerts ./cmd/sluice -run '^TestEveryAlert(FiresAndClears|HasAFault)$$'
+
+# SPENDS is how many; they stay in CONSOLE_SPEED_DIR, when that is set, for the next time.
+.PHONY: console-speed
+console-speed: go postgres ## Measure every page of the console: make console-speed SPENDS=10000000 (25 minutes, 20 GB)
+	go test -count=1 -v -timeout 120m -tags speed ./internal/console -run '^TestEveryPageIsFastInMillionsOfSpends$$'
+
+# FUZZTIME is how long each of the three targets runs; make test runs their seeds.
 .PHONY: fuzz
-fuzz: go ## Send random webhooks through the whole handler and their reader (5 minutes; nightly)
+fuzz: go ## Send random webhooks and exports through what reads them (8 minutes; nightly)
 	go test -run '^$$' -fuzz '^FuzzWebhook$$' -fuzztime $(FUZZTIME) ./producers/rcwebhook
 	go test -run '^$$' -fuzz '^FuzzFacts$$' -fuzztime $(FUZZTIME) ./internal/revenuecat/webhooks
+	go test -run '^$$' -fuzz '^FuzzTransactions$$' -fuzztime $(FUZZTIME) ./internal/exports
 
 .PHONY: race
 race: go-race postgres ## Run the tests of the concurrent packages three times, in random order
@@ -70,6 +82,11 @@ fmt: go ## Format the code and its imports
 golden: go postgres ## Write the golden files anew; read the difference before you commit it
 	SLUICE_UPDATE_GOLDEN=1 go test -count=1 ./internal/postgres -run TestSchemaIsTheOneWeReviewed
 	go test -count=1 ./events -update
+	SLUICE_UPDATE_GOLDEN=1 go test -count=1 ./internal/gemstore -run TestTheStoreRunsTheSnippet
+
+.PHONY: pictures
+pictures: go postgres chromium ## Take the pictures of the documentation anew
+	SLUICE_PICTURES=$(CURDIR)/docs go test -count=1 ./cmd/sluice -run '^TestTheStoreFitsAPhone$$'
 
 .PHONY: compose-secrets
 compose-secrets: ## Make up the secrets of docker-compose.yml, once
@@ -79,10 +96,14 @@ compose-secrets: ## Make up the secrets of docker-compose.yml, once
 clean: ## Remove what was built and the data of `make run`
 	rm -rf bin .sluice coverage.out
 
-.PHONY: go go-race postgres
+.PHONY: go go-race postgres prometheus chromium
 go:
 	@scripts/ensure-go.sh
 go-race:
 	@scripts/ensure-go.sh race
 postgres:
 	@scripts/ensure-postgres.sh
+prometheus:
+	@scripts/ensure-prometheus.sh
+chromium:
+	@scripts/ensure-chromium.sh

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/pprof"
+	"strings"
 	"syscall"
 )
 
@@ -16,7 +17,8 @@ type benchProfiledCommand struct {
 	Args []string `arg:"" passthrough:"" help:"The role, with its arguments."`
 }
 
-// Run runs the role. The first SIGUSR1 begins a CPU profile, the second ends it.
+// Run runs the role. The first SIGUSR1 begins a CPU profile, the second ends it and
+// writes a profile of all allocations beside it.
 func (c benchProfiledCommand) Run(io stdio) error {
 	toggles := make(chan os.Signal, 1)
 	signal.Notify(toggles, syscall.SIGUSR1)
@@ -45,5 +47,15 @@ func (c benchProfiledCommand) profile(end <-chan os.Signal) error {
 	}
 	<-end
 	pprof.StopCPUProfile()
-	return nil
+	return c.allocations()
+}
+
+// allocations writes what was allocated since the process began.
+func (c benchProfiledCommand) allocations() error {
+	file, err := os.Create(strings.TrimSuffix(c.File, ".pprof") + "-allocs.pprof")
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // the profile says itself when it is cut short
+	return pprof.Lookup("allocs").WriteTo(file, 0)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,6 +101,9 @@ func TestABurstOfRenewalsLeavesPlayersAlone(t *testing.T) {
 	} else {
 		t.Parallel()
 	}
+	if n, err := strconv.Atoi(os.Getenv("E2E_BURST")); err == nil { // for a quick look at what an event costs
+		burst = n
+	}
 	s := newSite(t, "SLUICE_WEBHOOK_AUTHORIZATION="+webhookAuthorization, "SLUICE_WEBHOOK_SIGNING_SECRETS="+webhookSecret).seed().up()
 	db := s.database()
 	var p50s, p99s, allowed50, allowed99 []time.Duration
@@ -113,6 +117,7 @@ func TestABurstOfRenewalsLeavesPlayersAlone(t *testing.T) {
 
 		drained := make(chan struct{})
 		began := time.Now()
+		database, program := processorTime(s.cmd.Process.Pid, s.postmaster())
 		go func() {
 			defer close(drained)
 			s.burst(world, burst)
@@ -126,6 +131,8 @@ func TestABurstOfRenewalsLeavesPlayersAlone(t *testing.T) {
 			}
 			took := time.Since(began)
 			s.t.Logf("%s: taken after %s, drained after %s: %.0f events/s", world, taken.Round(time.Millisecond), took.Round(time.Millisecond), float64(burst)/took.Seconds())
+			databaseAfter, programAfter := processorTime(s.cmd.Process.Pid, s.postmaster())
+			s.t.Logf("%s: processor time per event, that of spends included: PostgreSQL %s, sluice dev %s", world, (databaseAfter-database)/time.Duration(burst), (programAfter-program)/time.Duration(burst))
 		}()
 		during, lost := s.spends(world+"-during", perSecond, drained)
 		require.Zero(t, lost, "every spend ended in its item")

@@ -48,7 +48,7 @@ func TestComposeFileSaysWhatTheCommandLineKnows(t *testing.T) {
 			lines = append(lines, check.Test[2:])
 		}
 		for _, line := range lines {
-			parser, err := kong.New(&commands{}, kong.Exit(func(int) {}))
+			parser, err := kong.New(&commands{}, vars, kong.Exit(func(int) {}))
 			require.NoError(t, err)
 			_, err = parser.Parse(line)
 			assert.NoError(t, err, "%s: sluice %s", name, strings.Join(line, " "))
@@ -63,7 +63,7 @@ func TestDeployDocUsesCommandsThatExist(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("../../docs/deploy.md")
 	require.NoError(t, err)
-	parser, err := kong.New(&commands{})
+	parser, err := kong.New(&commands{}, vars)
 	require.NoError(t, err)
 	known := map[string]bool{}
 	for _, node := range parser.Model.Children {

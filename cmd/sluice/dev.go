@@ -43,8 +43,9 @@ then prints a session token and commands to paste. It needs no settings: what is
 made up and kept, with all data, in SLUICE_DATA_DIR (.sluice). What is set is used instead:
 SLUICE_DATABASE_URL, SLUICE_NATS_URL, SLUICE_REVENUECAT_URL, SLUICE_CATALOG and the rest.
 
-The API is at SLUICE_HTTP_ADDR (127.0.0.1:8080). A PostgreSQL or NATS that dies is started
-again. Ctrl-C stops everything in order, and the next start goes on with the same data.`
+The API is at SLUICE_HTTP_ADDR (127.0.0.1:8080), and at its /store/ a shop to play with. A
+PostgreSQL or NATS that dies is started again. Ctrl-C stops everything in order, and the
+next start goes on with the same data.`
 }
 
 // Run starts what is not set to run elsewhere, prints how to use it, and works
@@ -93,15 +94,16 @@ func onTerminal(w io.Writer) bool {
 
 // devStack is what `sluice dev` runs beside the roles.
 type devStack struct {
-	config config.Config
-	state  devState
-	log    *slog.Logger
-	sim    *simulator.Simulator // nil: the settings name a provider
-	simAt  string
-	gameAt string              // empty: the settings name endpoints of a game
-	wares  []simulator.Product // what the simulated stores sell
-	stops  []func()
-	broken chan error // a server ended that the roles need, for good
+	config  config.Config
+	state   devState
+	log     *slog.Logger
+	sim     *simulator.Simulator // nil: the settings name a provider
+	simAt   string
+	simRate int                 // calls a minute it admits; 0: no limit
+	gameAt  string              // empty: the settings name endpoints of a game
+	wares   []simulator.Product // what the simulated stores sell
+	stops   []func()
+	broken  chan error // a server ended that the roles need, for good
 }
 
 // devServers is how many servers may be broken.
@@ -114,6 +116,7 @@ func (s *devStack) run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer p.close()
+	p.beside = s.store(p)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		select {

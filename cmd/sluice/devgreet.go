@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sluice-gems/sluice/internal/console"
+	"github.com/sluice-gems/sluice/internal/gemstore"
 	"github.com/sluice-gems/sluice/internal/revenuecat/simulator"
 )
 
@@ -25,8 +27,9 @@ func (s *devStack) greet(io stdio, addr string) {
 	}
 	_, _ = fmt.Fprintf(io.Out, `
 Sluice is ready.
-
+%s
   API         %s   (documented at /docs)
+  Console     %s   (%s)
   RevenueCat  %s
   Game        %s
   PostgreSQL  %s
@@ -45,7 +48,7 @@ Spend 50 gems, then look at what it bought:
 
 guild_banner is an item that the game's own server hands over.
 
-`, api, provider, game, s.config.Database.URL, s.config.NATS.URL, s.config.DataDir, devPlayer, devTokenTTL, token, api, api)
+`, s.greetStore(api), api, api+console.Path, s.greetKey(), provider, game, s.config.Database.URL, s.config.NATS.URL, s.config.DataDir, devPlayer, devTokenTTL, token, api, api)
 	if key := s.config.Keys.Server[0].Reveal(); key == s.state.ServerKey { // one of the settings is not ours to show
 		_, _ = fmt.Fprintf(io.Out, `Grant gems as the game's server does:
 
@@ -58,6 +61,23 @@ guild_banner is an item that the game's own server hands over.
 		s.greetBuyer(io, api)
 		_, _ = fmt.Fprintf(io.Out, "Give any player gems:\n\n  curl -s -d '{\"balances\":{\"GEM\":1000}}' http://%s/control/customers/player_2\n\n", s.simAt)
 	}
+}
+
+// greetKey says how to log in to the console, unless the settings name the keys: those
+// are not ours to show.
+func (s *devStack) greetKey() string {
+	if keys := s.config.Keys.Admin; len(keys) != 1 || keys[0].Key.Reveal() != s.state.AdminKey {
+		return "its keys: SLUICE_ADMIN_KEYS"
+	}
+	return "key: " + s.state.AdminKey
+}
+
+// greetStore is the line of the gem store, as far as there is one.
+func (s *devStack) greetStore(api string) string {
+	if s.sim == nil {
+		return ""
+	}
+	return "\n  Store       " + api + gemstore.Path + "   (buy gems, spend them, break things: open it in a browser)"
 }
 
 // greetBuyer prints how to buy something with money, as far as a webhook will tell of it.

@@ -35,6 +35,9 @@ func (s *devStack) start(ctx context.Context, c devCommand) (err error) {
 	if len(s.config.Keys.Server) == 0 {
 		s.config.Keys.Server = []config.Secret{config.NewSecret(s.state.ServerKey)}
 	}
+	if len(s.config.Keys.Admin) == 0 {
+		s.config.Keys.Admin = []config.AdminKey{{Role: config.Operator, Key: config.NewSecret(s.state.AdminKey)}}
+	}
 	if w := &s.config.Webhook; w.Enabled && !w.Authorization.IsSet() && len(w.SigningSecrets) == 0 {
 		w.Authorization = config.NewSecret("Bearer " + s.state.WebhookKey)
 		w.SigningSecrets = []config.Secret{config.NewSecret(s.state.WebhookSecret)}
@@ -152,6 +155,7 @@ func portOf(address string) (int, error) {
 // the roles: what is in hand at the stop still gets an answer.
 func (s *devStack) startProvider(ctx context.Context, c devCommand) error {
 	rc := &s.config.RevenueCat
+	s.state.SimulatorURL = ""
 	rc.ProjectID = cmp.Or(rc.ProjectID, devProject)
 	if !rc.SecretKey.IsSet() {
 		rc.SecretKey = config.NewSecret(s.state.RevenueCatKey)
@@ -182,7 +186,7 @@ func (s *devStack) startProvider(ctx context.Context, c devCommand) error {
 			return err
 		}
 	}
-	s.sim = sim
+	s.sim, s.simRate = sim, c.SimulatorRate
 	return s.serveSimulator(ctx, c.SimulatorAddr)
 }
 
@@ -190,6 +194,7 @@ func (s *devStack) startProvider(ctx context.Context, c devCommand) error {
 func (s *devStack) serveSimulator(ctx context.Context, addr string) (err error) {
 	s.simAt, err = s.serveBeside(ctx, addr, "--simulator-addr", s.sim)
 	s.config.RevenueCat.URL = config.NewURL("http://" + s.simAt + "/v2")
+	s.state.SimulatorURL = s.config.RevenueCat.URL.Reveal()
 	return err
 }
 

@@ -21,12 +21,14 @@ type devState struct {
 	SessionSecret string `json:"session_secret"`
 	RevenueCatKey string `json:"revenuecat_secret_key"`
 	ServerKey     string `json:"server_key"`
+	AdminKey      string `json:"admin_key"` // an operator's
 	GameSecret    string `json:"game_secret"`
 	GameURL       string `json:"game_url"`
 	WebhookKey    string `json:"webhook_key"` // after "Bearer " it is the Authorization of webhooks
 	WebhookSecret string `json:"webhook_signing_secret"`
 	DatabaseURL   string `json:"database_url"`
 	NATSURL       string `json:"nats_url"`
+	SimulatorURL  string `json:"simulator_url"` // empty: the settings named a provider
 }
 
 func devStatePath(dataDir string) string { return filepath.Join(dataDir, "dev.json") }
@@ -63,7 +65,7 @@ func (s devState) write(dataDir string) error {
 
 // fillSecrets makes up what is neither set nor kept.
 func (s *devState) fillSecrets() {
-	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey, &s.ServerKey, &s.WebhookKey, &s.WebhookSecret} {
+	for _, secret := range []*string{&s.SessionSecret, &s.RevenueCatKey, &s.ServerKey, &s.AdminKey, &s.WebhookKey, &s.WebhookSecret} {
 		if *secret == "" {
 			*secret = rand.Text() + rand.Text()
 		}
@@ -85,6 +87,11 @@ func (s devState) lend(cfg *config.Config) {
 	}
 	if !cfg.NATS.URL.IsSet() && s.NATSURL != "" {
 		cfg.NATS.URL = config.NewURL(s.NATSURL)
+	}
+	// Only all three: the simulator must never be asked with a real key, nor the reverse.
+	rc := &cfg.RevenueCat
+	if s.SimulatorURL != "" && !rc.SecretKey.IsSet() && rc.ProjectID == "" && rc.URL.Reveal() == config.Default().RevenueCat.URL.Reveal() {
+		rc.URL, rc.SecretKey, rc.ProjectID = config.NewURL(s.SimulatorURL), config.NewSecret(s.RevenueCatKey), devProject
 	}
 	if len(cfg.HandOver.URLs) == 0 && s.GameURL != "" {
 		cfg.HandOver.URLs, cfg.HandOver.Secrets = s.game()

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/operations"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -19,7 +20,8 @@ type handoverSettleCommand struct {
 	ID      string `arg:"" help:"The spend's id."`
 	Granted bool   `help:"The player has the item and keeps it: the spend is fulfilled. Either this or --revoked." xor:"word"`
 	Revoked bool   `help:"The player does not have the item and never will: the cost is given back. Either this or --granted." xor:"word"`
-	Reason  string `help:"How you know. Kept with the spend." required:""`
+	Reason  string `help:"How you know. Kept with the spend, and in the audit." required:""`
+	by
 }
 
 // Run settles the spend. What is given back is credited by compensate.
@@ -56,16 +58,16 @@ func (c handoverSettleCommand) settle(ctx context.Context, p *process) (economy.
 	}
 	switch {
 	case c.Granted && spend.State == economy.Charged:
-		return c.commit(ctx, p, economy.HandedOver(spend, nil, clock()))
+		return c.commit(ctx, p, spend, economy.HandedOver(spend, nil, clock()))
 	case c.Granted:
-		return c.commit(ctx, p, economy.Kept(spend, clock()))
+		return c.commit(ctx, p, spend, economy.Kept(spend, clock()))
 	case spend.State == economy.Charged:
 		// First the state that no worker grants in, then the word that the item is gone.
-		if spend, err = c.commit(ctx, p, economy.HandOverRefusedFor(spend)); err != nil {
+		if spend, err = c.commit(ctx, p, spend, economy.HandOverRefusedFor(spend)); err != nil {
 			return economy.Spend{}, err
 		}
 	}
-	if spend, err = c.commit(ctx, p, economy.TakenBack(spend, clock())); err != nil {
+	if spend, err = c.commit(ctx, p, spend, economy.TakenBack(spend, clock())); err != nil {
 		return economy.Spend{}, err
 	}
 	return spend, wake(ctx, p, spend)
@@ -89,6 +91,9 @@ func (c handoverSettleCommand) judge(ctx context.Context, p *process, spend econ
 	if !spend.RevokedAt.IsZero() {
 		return fmt.Errorf("%s: its item was settled as revoked already, the cost is on its way back", spend)
 	}
+	if c.Granted && spend.Reason == economy.OperatorRefund {
+		return fmt.Errorf("%s: an operator asked for its cost back, so its item cannot be settled as kept: have the game asked again with sluice spend refund --again, or settle it as --revoked", spend)
+	}
 	catalog, err := p.catalogs.Catalog(ctx, spend.CatalogVersion)
 	if err != nil {
 		return err
@@ -101,7 +106,7 @@ func (c handoverSettleCommand) judge(ctx context.Context, p *process, spend econ
 
 // commit makes a step under the operator's words. The delivery that waited for the
 // endpoint ends with it, unless it is the one that goes on.
-func (c handoverSettleCommand) commit(ctx context.Context, p *process, change economy.Change) (economy.Spend, error) {
+func (c handoverSettleCommand) commit(ctx context.Context, p *process, before economy.Spend, change economy.Change) (economy.Spend, error) {
 	now, after := clock(), change.Spend
 	effects := outbox.Effects{
 		Guard: books.SettleHandOver{Change: change, Note: "an operator: " + c.Reason}, Rows: books.With(change, now), Owner: after.AppUserID,
@@ -114,11 +119,14 @@ func (c handoverSettleCommand) commit(ctx context.Context, p *process, change ec
 		effects.Done = []outbox.Delivery{{EventID: events.EventID(events.SpendChargedV1, after.ID), Consumer: fulfil.Spec.Name}}
 	case after.State == economy.Fulfilled:
 		effects.Done = []outbox.Delivery{{EventID: events.EventID(events.SpendRefundingV1, after.ID), Consumer: compensate.Spec.Name}}
+	default: // its delivery may have ended, for want of somebody to say this
+		effects.Events = []events.Event{events.NewSpendRefunding(after.ID, after.AppUserID, now)}
 	}
 	if after.State.Final() {
 		effects.Notices = []events.Notice{{Spend: after}}
 	}
-	switch result, err := p.committer.Commit(ctx, effects); {
+	committer := p.desk().Auditing(c.who(), c.Reason, operations.DeedSettleHandOver, before, func() economy.Spend { return after })
+	switch result, err := committer.Commit(ctx, effects); {
 	case err != nil:
 		return economy.Spend{}, fmt.Errorf("settle %s: %w", after.ID, err)
 	case result != outbox.Applied:

@@ -22,7 +22,7 @@ import (
 // newAccess builds the consumer access.
 func newAccess(p *process, _ *adjustments.Teller) consumers.Consumer {
 	return access.Consumer{
-		Store: purchases.NewStore(p.db), Catalogs: p.catalogs, Testers: p.config.SandboxTesters, Now: clock, Log: p.log,
+		Store: purchases.NewStore(p.reads), Catalogs: p.catalogs, Testers: p.config.SandboxTesters, Now: clock, Log: p.log,
 	}
 }
 
@@ -32,7 +32,7 @@ func newMirror(p *process, _ *adjustments.Teller) consumers.Consumer {
 	metrics := mirror.NewMetrics(p.registry)
 	p.freshener = mirror.NewFreshener(idleReadings{p.provider}, p.books, clock, p.log, metrics)
 	return mirror.Consumer{
-		Store: purchases.NewStore(p.db), Twins: adjustments.Store{DB: p.db}, Freshener: p.freshener, Metrics: metrics, Now: clock,
+		Store: purchases.NewStore(p.reads), Twins: adjustments.Store{DB: p.db}, Freshener: p.freshener, Metrics: metrics, Now: clock,
 	}
 }
 
@@ -58,8 +58,9 @@ func (r idleReadings) Balances(ctx context.Context, appUserID string) (revenueca
 	return reading, err
 }
 
-// freshen exports what a person should look at about purchases, and reads balances
-// that the provider moved, until ctx ends or what it returns is called, which waits for the end.
+// freshen exports what a person should look at about purchases, reads balances that
+// the provider moved, and has purchases folded that the catalogue knows by now, until
+// ctx ends or what it returns is called, which waits for the end.
 func (p *process) freshen(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	p.registry.MustRegister(purchases.Collector{DB: p.db})
@@ -67,6 +68,8 @@ func (p *process) freshen(ctx context.Context) (stop func()) {
 	if p.freshener != nil {
 		running.Go(func() { p.freshener.Run(ctx) })
 	}
+	catchUp := access.CatchUp{Store: purchases.NewStore(p.reads), Catalogs: p.catalogs, Committer: p.unhurried, Now: clock, Log: p.log}
+	running.Go(func() { catchUp.Run(ctx) })
 	return func() { cancel(); running.Wait() }
 }
 

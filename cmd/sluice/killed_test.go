@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,8 @@ func TestWorkerKilledInTheMiddleOfCalls(t *testing.T) {
 	second.apiAddr = freeAddr(t)
 	launch(t, append(f.env, "SLUICE_HTTP_ADDR="+second.apiAddr), "serve")
 	launch(t, f.env, "relay")
-	workers := []*program{launch(t, f.env, "work"), launch(t, f.env, "work")}
+	logged := append(slices.Clone(f.env), "SLUICE_LOG_LEVEL=debug") // for awaitCalls
+	workers := []*program{launch(t, logged, "work"), launch(t, logged, "work")}
 	require.Eventually(t, func() bool {
 		r, err := second.send(http.MethodGet, "/readyz", "")
 		return err == nil && r.code == http.StatusOK
@@ -35,7 +37,7 @@ func TestWorkerKilledInTheMiddleOfCalls(t *testing.T) {
 	for i := range kills {
 		awaitCalls(t, db, workers[i%2])
 		workers[i%2].kill()
-		workers[i%2] = launch(t, f.env, "work")
+		workers[i%2] = launch(t, logged, "work")
 	}
 	survivor, victim := workers[1], workers[0]
 	survivor.await(&survivor.log, `"msg":"delivery"`)

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/broker"
@@ -16,74 +17,97 @@ import (
 type lagCommand struct {
 	MaxAge     *time.Duration `help:"Exit with 3 when something unfinished is older than this, such as 30s."`
 	MaxPending *int64         `help:"Exit with 3 when a consumer has more than this unfinished on a lane, in the broker or owed by the outbox."`
-	JSON       bool           `help:"Print JSON." name:"json"`
+	Partitions bool           `help:"Show every partition that is owed something, too."`
+	Watch      bool           `help:"Look again and again, until Ctrl-C; the exit code is that of the last look."`
+	Every      time.Duration  `help:"With --watch: how often." default:"2s"`
+	JSON       bool           `help:"Print JSON; with --watch one object a line." name:"json"`
 }
 
-// lagPatience bounds the whole look.
+// lagPatience bounds one look.
 const lagPatience = 10 * time.Second
 
 // Help says where the numbers come from and what they mean.
 func (lagCommand) Help() string {
 	return `Reads PostgreSQL and NATS as the settings name them, or those of the sluice dev that runs in
-SLUICE_DATA_DIR.
+SLUICE_DATA_DIR. The console and /metrics show the same numbers.
 
   MESSAGES     unfinished in the broker
-  OLDEST       age of the oldest of them, or of the oldest due delivery
+  IN HAND      of the messages, handed out and not done
+  REDELIVERED  of those in hand, handed out more than once
+  OLDEST       age of the oldest unfinished message or owed delivery, parked ones included
   OWED         deliveries the outbox still owes, those in the broker included
   PARKED       of the owed, waiting for a later attempt
-  REDELIVERED  of the messages, handed out more than once`
+
+STALLED says that messages wait and none was handed out for a while: nobody runs that
+consumer, or it hangs.`
 }
 
-// Run prints one line per consumer and lane. What could be read is printed also
-// when something else could not.
+// Run prints one line per consumer and lane, and below what else there is to know.
+// What could be read is printed also when something else could not.
 func (c lagCommand) Run(ctx context.Context, io stdio) error {
-	if c.MaxAge != nil && *c.MaxAge < 0 || c.MaxPending != nil && *c.MaxPending < 0 {
-		return exitError{errors.New("--max-age and --max-pending must be 0 or more"), exitBadUsage}
+	if c.MaxAge != nil && *c.MaxAge < 0 || c.MaxPending != nil && *c.MaxPending < 0 || c.Every <= 0 {
+		return exitError{errors.New("--max-age and --max-pending must be 0 or more, --every more than 0"), exitBadUsage}
 	}
-	ctx, cancel := context.WithTimeout(ctx, lagPatience)
+	openCtx, cancel := context.WithTimeout(ctx, lagPatience)
 	defer cancel()
-	cfg, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleRelay)
+	cfg, db, err := openDatabase(openCtx, loadOperatorConfig, config.RoleRelay)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
 	log := newLog(config.Log{Level: cfg.Log.Level + 4, Format: cfg.Log.Format}, io.Err)
-	conn, err := broker.Connect(ctx, broker.Config{URL: cfg.NATS.URL.Reveal(), Name: "sluice-lag", Log: log})
+	conn, err := broker.Connect(openCtx, broker.Config{URL: cfg.NATS.URL.Reveal(), Name: "sluice-lag", Log: log})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	collector := monitor.Collector{DB: db, Conn: conn}
-	list, err := collector.Lag(ctx)
-	if err != nil {
-		err = errors.Join(brokerError(cfg, conn), databaseError(cfg, err))
+	look := c.look(io, cfg, db, conn)
+	if !c.Watch {
+		return look(ctx)
 	}
-	webhooks, webhooksErr := collector.Webhooks(ctx, clock())
-	if err == nil || len(list) > 0 {
-		err = errors.Join(err, c.print(io, list, webhooks))
-	}
-	err = errors.Join(err, webhooksErr)
-	return errors.Join(err, c.judge(list))
+	return c.watch(ctx, io, look)
 }
 
-func (c lagCommand) print(io stdio, list []monitor.Lag, webhooks monitor.Webhooks) error {
-	if c.JSON {
-		return printJSON(io, map[string]any{"consumers": list, "webhooks": webhooks})
+// look returns what looks once, prints it, and returns what is wrong with it.
+func (c lagCommand) look(io stdio, cfg config.Config, db *sqlx.DB, conn *broker.Conn) func(context.Context) error {
+	m := monitor.New(db, conn)
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, lagPatience)
+		defer cancel()
+		s, err := m.Snapshot(ctx)
+		if err != nil {
+			err = errors.Join(brokerError(cfg, conn), databaseError(cfg, err))
+		}
+		if s.Reachable.PostgreSQL || s.Reachable.NATS {
+			err = errors.Join(err, c.print(io, s))
+		}
+		return errors.Join(err, c.judge(s.Consumers))
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "CONSUMER\tLANE\tMESSAGES\tOLDEST\tOWED\tPARKED\tREDELIVERED\t")
-	for _, lag := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%d\t%d\t%s\n", lag.Consumer, lag.Lane, lag.Messages,
-			time.Duration(lag.OldestAge).Round(time.Millisecond), lag.Owed, lag.Parked, lag.Redelivered, lag.Error)
+}
+
+// clearScreen is what a terminal understands: home, and nothing below.
+const clearScreen = "\x1b[H\x1b[2J"
+
+// watch looks until ctx ends, through outages of what it looks at.
+func (c lagCommand) watch(ctx context.Context, io stdio, look func(context.Context) error) (err error) {
+	ticker := time.NewTicker(c.Every)
+	defer ticker.Stop()
+	for {
+		if !c.JSON && onTerminal(io.Out) {
+			_, _ = fmt.Fprint(io.Out, clearScreen)
+		}
+		if now := look(ctx); ctx.Err() == nil {
+			err = now
+		}
+		if err != nil && ctx.Err() == nil {
+			_, _ = fmt.Fprintln(io.Err, "sluice:", err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticker.C:
+		}
 	}
-	err := w.Flush()
-	if webhooks.Silence > 0 {
-		_, _ = fmt.Fprintf(io.Out, "\nThe last webhook came %s ago.\n", time.Duration(webhooks.Silence).Round(time.Second))
-	}
-	for _, gap := range webhooks.Suspect {
-		_, _ = fmt.Fprintf(io.Out, "SUSPECT: %s.\n", gap)
-	}
-	return err
 }
 
 // judge returns why the list is above a threshold, with its own exit code, and

@@ -11,12 +11,14 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/telemetry"
+	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
 // The exit codes of every subcommand.
@@ -28,25 +30,37 @@ const (
 
 // commands is the command line: one field, one file.
 type commands struct {
-	Dev       devCommand       `cmd:"" help:"Run everything in one process, to try it out."`
-	Serve     serveCommand     `cmd:"" help:"Run the HTTP API."`
-	Work      workCommand      `cmd:"" help:"Run the consumers, which charge, hand over and give back."`
-	Relay     relayCommand     `cmd:"" help:"Run the sweeper, which publishes again what got lost or is due."`
-	Nats      natsCommand      `cmd:"" name:"nats" help:"Run only the embedded NATS server, for several processes on one machine."`
-	Migrate   migrateCommand   `cmd:"" help:"Bring the database's schema up to date, before a release's roles start."`
-	Simulate  simulateCommand  `cmd:"" help:"Run only the RevenueCat simulator."`
-	Token     tokenCommand     `cmd:"" help:"Print a session token for a player."`
-	Lag       lagCommand       `cmd:"" help:"Show how far behind each consumer is."`
-	Webhooks  webhooksCommand  `cmd:"" help:"Make up for webhooks that may be missing."`
-	Spend     spendCommand     `cmd:"" help:"Look at spends."`
-	Resync    resyncCommand    `cmd:"" help:"Read a player's customer from RevenueCat again: purchases, aliases, balances."`
-	Handover  handoverCommand  `cmd:"" help:"Look at the game's own servers, which hand items over."`
-	Consumers consumersCommand `cmd:"" help:"List the consumers and the events each takes."`
-	Config    configCommand    `cmd:"" help:"List every setting, with its meaning and default."`
-	Health    healthCommand    `cmd:"" help:"Ask a running process how it is; exits with 1 when it is not well."`
-	Bench     benchCommand     `cmd:"" help:"Measure: load a private site or a running one, and verify the books."`
-	Version   versionCommand   `cmd:"" help:"Print which build this is."`
+	Dev        devCommand        `cmd:"" help:"Run everything in one process, to try it out."`
+	Serve      serveCommand      `cmd:"" help:"Run the HTTP API."`
+	Work       workCommand       `cmd:"" help:"Run the consumers, which charge, hand over and give back."`
+	Relay      relayCommand      `cmd:"" help:"Run the sweeper, which publishes again what got lost or is due."`
+	Nats       natsCommand       `cmd:"" name:"nats" help:"Run only the embedded NATS server, for several processes on one machine."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the database's schema up to date, before a release's roles start."`
+	Simulate   simulateCommand   `cmd:"" help:"Run only the RevenueCat simulator."`
+	Token      tokenCommand      `cmd:"" help:"Print a session token for a player."`
+	Lag        lagCommand        `cmd:"" help:"Show how far behind each consumer is."`
+	Webhooks   webhooksCommand   `cmd:"" help:"Make up for webhooks that may be missing."`
+	Backfill   backfillCommand   `cmd:"" help:"Replay history from the provider's exports."`
+	Spend      spendCommand      `cmd:"" help:"Look at spends."`
+	Audit      auditCommand      `cmd:"" help:"Prove the books, line by line, or show one player's page."`
+	Retain     retainCommand     `cmd:"" help:"Let old history go now, as the settings say; relay does it every hour."`
+	Reconcile  reconcileCommand  `cmd:"" help:"Compare RevenueCat's balances with our ledger, and repair the ledger."`
+	Resync     resyncCommand     `cmd:"" help:"Read a player's customer from RevenueCat again: purchases, aliases, balances."`
+	Handover   handoverCommand   `cmd:"" help:"Look at the game's own servers, which hand items over."`
+	Deadletter deadletterCommand `cmd:"" help:"Look at deliveries that were set aside; retry or resolve them."`
+	Pause      pauseCommand      `cmd:"" help:"Let a consumer, a lane, an item or a currency wait."`
+	Resume     resumeCommand     `cmd:"" help:"End a pause."`
+	Pauses     pausesCommand     `cmd:"" help:"List what is paused."`
+	Acts       actsCommand       `cmd:"" help:"Show the audit: who did what, when and why."`
+	Consumers  consumersCommand  `cmd:"" help:"List the consumers and the events each takes."`
+	Config     configCommand     `cmd:"" help:"List every setting, with its meaning and default."`
+	Health     healthCommand     `cmd:"" help:"Ask a running process how it is; exits with 1 when it is not well."`
+	Bench      benchCommand      `cmd:"" help:"Measure: load a private site or a running one, and verify the books."`
+	Version    versionCommand    `cmd:"" help:"Print which build this is."`
 }
+
+// vars are what the help texts and defaults above take from other packages.
+var vars = kong.Vars{"backfill_backlog": strconv.Itoa(backfill.BacklogDefault), "backfill_workers": strconv.Itoa(backfill.WorkersDefault), "backfill_commit_max": backfill.CommitMaxDefault.String()}
 
 // gcPercent lets the heap grow to five times what is live before it is collected,
 // unless GOGC says otherwise: what is live is a few megabytes, and collecting it
@@ -74,7 +88,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			"A signal (SIGTERM, Ctrl-C) stops a role in order: what is in hand is finished. A second one ends it at once.\n\n"+
 			"Exit codes: 0 done; 1 failed, or ended by a second signal; 2 bad usage or settings; 3 above a threshold (sluice lag)."),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
+		vars, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 	)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "sluice:", err)

@@ -46,6 +46,7 @@ func labelValues() map[string]string {
 	}
 	return map[string]string{
 		"`<consumer>`": strings.Join(consumers, "|"), "`<lane>`": strings.Join(lanes, "|"), "`<none>`": "",
+		"`<finding>`": "[a-z]+(_[a-z]+)*", "`<partition>`": `\d|1[0-5]`,
 		"`<domain>`": "virtual_currencies_create_transaction|customer_information", "`<operation>`": "grant|check|revoke",
 		"`<route>`": `none|/|((GET|POST) )?(/[a-z]+|/\{[a-z]+\})+`, "`<status>`": `0|[1-5]\d\d`,
 		"`<op>`":    "adjust|create_customer|balances|customer|aliases|purchases|subscriptions|subscription_transactions|find_purchases|find_subscriptions|products|product",

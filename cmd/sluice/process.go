@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -16,6 +17,7 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/consumers/mirror"
+	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/broker"
 	"github.com/sluice-gems/sluice/internal/handover"
@@ -41,20 +43,23 @@ type process struct {
 	unhurried       *outbox.Committer // of what no player waits for: a burst of purchases shares no batch with spends
 	books           *books.Books
 	reads           *sqlx.DB        // of consumers, by key; nil otherwise
-	spends          *books.Gathered // read by them
+	spends          *books.Gathered // read by them, or taken from recent
+	recent          *books.Recent   // what this process charged a moment ago
 	catalogs        *books.Catalogs
 	returned        map[string]chan struct{} // of an endpoint: it answers again
 	endpoints       *handover.Endpoints      // of the game's own servers, of roles that run consumers; nil otherwise
 	freshener       *mirror.Freshener        // of roles that run the consumer mirror; nil otherwise
-	monitor         monitor.Collector
+	monitor         *monitor.Monitor
+	beside          func(context.Context, *http.ServeMux, func() economy.Catalog) error // adds pages that only sluice dev has; nil otherwise
 }
 
 const (
 	// poolSize is a process's connections to PostgreSQL: two committers, the
 	// sweeper's lock, and reads of requests and consumers.
 	poolSize = 24
-	// readsMax is the connections of the reads of consumers: two gather spends, two turns.
-	readsMax = 4
+	// readsMax is the connections of the reads of consumers: two gather spends, two
+	// turns, one histories of customers, two the bodies of webhooks.
+	readsMax = 7
 	// statementTimeout bounds every statement on the server's side. The longest is
 	// the sweeper's, of 500 rows by index.
 	statementTimeout = "15s"
@@ -92,11 +97,11 @@ func startCalling(ctx context.Context, name string, cfg config.Config, log *slog
 // startProcess connects to the database and the broker, makes sure the schema is
 // current and the stream exists, and starts the committer.
 func startProcess(ctx context.Context, name string, cfg config.Config, log *slog.Logger) (*process, error) {
-	p := &process{config: cfg, log: log, registry: prometheus.NewRegistry()}
+	p := &process{config: cfg, log: log, registry: prometheus.NewRegistry(), recent: &books.Recent{Now: clock}}
 	p.registry.MustRegister(runtimeMetrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	p.db, err = postgres.Open(ctx, postgres.Config{
-		URL: cfg.Database.URL.Reveal(), MaxConns: poolSize, Log: log, Session: map[string]string{"statement_timeout": statementTimeout},
+		URL: cfg.Database.URL.Reveal(), MaxConns: poolSize, Log: log, Session: map[string]string{"statement_timeout": statementTimeout, "jit": "off"}, // rows by key: compiling takes longer than reading
 	})
 	if err != nil {
 		return nil, err
@@ -123,13 +128,13 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	relay.Tracer = p.telemetry.Tracer
 	committing := outbox.CommitterConfig{
 		DB: p.db, Subscriptions: consumers.Subscriptions(specs), Log: log, Metrics: p.outboxMetrics,
-		Relay: relay, Announcer: p.conn,
+		Relay: relay, Announcer: p.conn, Moved: p.recent.Moved,
 	}
 	p.committer = outbox.NewCommitter(committing)
 	committing.Committers = 1
 	p.unhurried = outbox.NewCommitter(committing)
 	p.books, p.catalogs = books.New(p.db), books.NewCatalogs(p.db)
-	p.monitor = monitor.Collector{DB: p.db, Conn: p.conn}
+	p.monitor = monitor.New(p.db, p.conn)
 	p.registry.MustRegister(p.monitor)
 	return p, nil
 }
@@ -137,14 +142,19 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 // startReads opens what consumers read by: few connections, since what many want is
 // read together.
 func (p *process) startReads(ctx context.Context) error {
-	session := maps.Clone(postgres.ByKey)
-	session["statement_timeout"] = statementTimeout
 	var err error
-	if p.reads, err = postgres.Open(ctx, postgres.Config{URL: p.config.Database.URL.Reveal(), MaxConns: readsMax, Log: p.log, Session: session}); err != nil {
+	if p.reads, err = p.byKey(ctx, readsMax); err != nil {
 		return err
 	}
-	p.spends = books.NewGathered(p.reads)
+	p.spends = books.NewGathered(p.reads, p.recent)
 	return nil
+}
+
+// byKey opens a pool of statements that reach rows by their indexes only.
+func (p *process) byKey(ctx context.Context, maxConns int) (*sqlx.DB, error) {
+	session := maps.Clone(postgres.ByKey)
+	session["statement_timeout"] = statementTimeout
+	return postgres.Open(ctx, postgres.Config{URL: p.config.Database.URL.Reveal(), MaxConns: maxConns, Log: p.log, Session: session})
 }
 
 // requireSchema refuses to start on a schema that this binary does not know.

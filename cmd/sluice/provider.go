@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/budget"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/outbox"
@@ -61,7 +62,6 @@ func (p *process) startProvider(ctx context.Context) (*provider, error) {
 		return nil, err
 	}
 	eta := &etas{db: p.db, budget: shared}
-	p.registry.MustRegister(budget.Collector{Budget: shared, Waiting: eta.count})
 	reads := client.Reader(shared.Admit(budget.Resync, readPatience))
 	return &provider{
 		Provider: budget.NewProvider(shared, client, budget.Live), id: id, budget: shared, client: client, pool: pool, eta: eta,
@@ -106,21 +106,19 @@ type etas struct {
 // etaFresh is how old the count may be.
 const etaFresh = 2 * time.Second
 
-// count returns how many calls wait: one per player with spends that wait, which
-// are charged together, and one per refund.
+// count returns how many calls wait.
 func (e *etas) count(ctx context.Context) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if time.Since(e.readAt) < etaFresh {
 		return e.waiting, nil
 	}
-	err := e.db.GetContext(ctx, &e.waiting, `SELECT
-		(SELECT count(DISTINCT app_user_id) FROM spends WHERE finished_at IS NULL AND state = 'requested') + (SELECT count(*) FROM spends WHERE finished_at IS NULL AND state = 'refunding')`)
+	waiting, err := monitor.Waiting(ctx, e.db)
 	if err != nil {
 		return 0, err
 	}
-	e.readAt = time.Now()
-	return e.waiting, nil
+	e.waiting, e.readAt = waiting, time.Now()
+	return waiting, nil
 }
 
 // expect returns when a spend that waits now is expected to be charged, after all

@@ -8,11 +8,15 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
 // trimInterval is how often the stream gives back what every consumer finished.
 const trimInterval = 10 * time.Second
+
+// sweeperConns are one connection for the lock and one for the work.
+const sweeperConns = 2
 
 // relayCommand runs the sweeper.
 type relayCommand struct{}
@@ -43,16 +47,27 @@ func (relayCommand) Run(ctx context.Context, io stdio) error {
 
 // relay runs the sweeper, and keeps the stream as small as what is unfinished.
 func (p *process) relay(ctx context.Context) error {
+	db, err := p.byKey(ctx, sweeperConns)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
 	sweeper := &outbox.Sweeper{
-		DB: p.db, Queues: consumers.Queues(specs), Backlog: p.conn, Publisher: p.conn, Log: p.log, Metrics: p.outboxMetrics,
+		DB: db, Queues: consumers.Queues(specs), Backlog: p.conn, Publisher: p.conn, Log: p.log, Metrics: p.outboxMetrics,
 		Tracer: p.telemetry.Tracer,
 	}
+	stopCounting, err := p.countAdvisories()
+	if err != nil {
+		return err
+	}
+	defer stopCounting()
 	stopped := onStop(ctx, func() { p.log.InfoContext(ctx, "stopping: the sweep under way ends") })
 	defer stopped()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return sweeper.Run(running) })
 	group.Go(func() error { return p.trim(running) })
-	group.Go(func() error { return p.webhookRetention().Run(running) })
+	group.Go(func() error { return (&monitor.Watchdog{Monitor: p.monitor, Log: p.log}).Run(running) })
+	group.Go(func() error { return newRetention(p.config, p.db, p.log).Run(running) })
 	return group.Wait()
 }
 

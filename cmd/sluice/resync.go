@@ -15,7 +15,6 @@ import (
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/purchases"
-	"github.com/sluice-gems/sluice/outbox"
 )
 
 // newResync builds the consumer resync.
@@ -32,10 +31,11 @@ func newResync(p *process, _ *adjustments.Teller) consumers.Consumer {
 // resyncCommand has a player's customer read from the provider again.
 type resyncCommand struct {
 	Player  string        `arg:"" help:"Any App User ID of the customer."`
-	Reason  string        `help:"Why; kept with the wish."`
+	Reason  string        `help:"Why. Kept with the wish, and in the audit." default:"asked for on the command line"`
 	Wait    bool          `help:"Wait until the customer was read, and show what that brought."`
 	Timeout time.Duration `help:"How long to wait at most; the reading goes on without us." default:"1m"`
 	JSON    bool          `help:"Print JSON." name:"json"`
+	by
 }
 
 // resyncTick is how often --wait looks.
@@ -55,16 +55,9 @@ func (c resyncCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer p.close()
-	at := clock()
-	wish := events.NewCustomerResyncRequested(events.Store, events.ResyncOperator, outbox.NewID(), c.Player, at)
-	by := operator()
-	if c.Reason != "" {
-		by += ": " + c.Reason
-	}
-	if _, err := p.committer.Commit(ctx, outbox.Effects{
-		Guard: purchases.Wished{AppUserID: c.Player, At: at, By: by}, Events: []events.Event{wish}, Owner: c.Player,
-	}); err != nil {
-		return err
+	wish, err := p.desk().Resync(ctx, c.who(), c.Reason, c.Player)
+	if err != nil {
+		return usage(err)
 	}
 	newLog(cfg.Log, io.Err).InfoContext(ctx, "resync requested by an operator", "event_id", wish.ID, "operator", operator(), "reason", c.Reason)
 	if !c.Wait {

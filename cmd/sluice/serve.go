@@ -61,10 +61,15 @@ func (p *process) serve(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
+	gate, closeGate, err := p.startGate(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeGate()
 	store := purchases.NewStore(p.db)
 	api, err := spendapi.New(spendapi.Config{
 		Committer: p.committer, Books: p.books, Provider: p.provider, Claims: store, Purchases: store, ETA: p.provider.eta.expect, Sessions: sessions, Catalog: catalog.current,
-		ServerKeys: serverKeys(p.config.Keys), AdminKeys: adminKeys(p.config.Keys),
+		Paused: pausedAt(gate), ServerKeys: serverKeys(p.config.Keys), AdminKeys: adminKeys(p.config.Keys),
 		PlayerRate: p.config.PlayerRate, PlayerOpenMax: int64(p.config.PlayerOpenMax), GrantMax: economy.Amount(p.config.GrantMax),
 		Now: clock, Log: p.log, Metrics: p.registry, Tracer: p.telemetry.Tracer,
 	})
@@ -72,7 +77,7 @@ func (p *process) serve(ctx context.Context, ready func(net.Addr)) error {
 		return err
 	}
 	defer api.Close()
-	stopNotices, err := p.conn.OnNotice(api.Notify)
+	stopNotices, err := p.conn.OnNotice(api.Waits, api.Notify)
 	if err != nil {
 		return fmt.Errorf("outcome notices: %w", err)
 	}
@@ -89,10 +94,17 @@ func (p *process) serve(ctx context.Context, ready func(net.Addr)) error {
 	mux.HandleFunc("GET /readyz", health.Ready)
 	mux.Handle("GET /metrics", p.metrics())
 	openapi.Routes(mux)
+	leaveConsole, stopConsole := p.console(ctx, mux, catalog.current)
+	defer stopConsole()
+	if p.beside != nil {
+		if err := p.beside(ctx, mux, catalog.current); err != nil {
+			return err
+		}
+	}
 	return listen(ctx, endpoint{
 		addr: p.config.HTTP.Addr, setting: "SLUICE_HTTP_ADDR", handler: api.Wrap(mux), log: p.log,
 		grace: p.config.HTTP.DrainGrace, ready: ready,
-		begin: func() { health.Drain(); api.Leave() },
+		begin: func() { health.Drain(); api.Leave(); leaveConsole() },
 		last:  api.Drain,
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/operations"
 )
 
 // spendSettleCommand settles by hand what nobody else can.
@@ -17,7 +18,8 @@ type spendSettleCommand struct {
 	Charged    bool   `help:"The provider did apply it: the charge, or the refund of a refunding spend. Either this or --not-charged." xor:"word"`
 	NotCharged bool   `help:"The provider did not apply it and never will. Either this or --charged." xor:"word"`
 	Attempt    int64  `help:"The attempt that sluice spend show printed." placeholder:"N" required:""`
-	Reason     string `help:"How you know, such as a row of the provider's ledger export. Kept with the adjustment." required:""`
+	Reason     string `help:"How you know, such as a row of the provider's ledger export. Kept with the adjustment, and in the audit." required:""`
+	by
 }
 
 // Help says how the command is used.
@@ -58,7 +60,7 @@ func (c spendSettleCommand) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	settled, err := adjustments.Decide(ctx, adjustments.Store{DB: p.db}, p.committer, spend,
+	settled, err := adjustments.Decide(ctx, adjustments.Store{DB: p.db}, p.desk().Auditing(c.who(), c.Reason, operations.DeedSettleSpend, spend, nil), spend,
 		adjustments.Decision{Attempt: c.Attempt, Applied: c.Charged, Reason: c.Reason}, clock())
 	if _, again := errors.AsType[*adjustments.TriedAgainError](err); again {
 		return fmt.Errorf("%w: run sluice spend show %s", err, spend.ID)

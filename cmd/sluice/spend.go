@@ -12,12 +12,21 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/operations"
 )
 
 // spendCommand groups what looks at spends.
 type spendCommand struct {
 	Show   spendShowCommand   `cmd:"" help:"Show everything that is known of a spend, or the spends that need somebody."`
 	Settle spendSettleCommand `cmd:"" help:"Settle a spend whose charge or refund has an unknown outcome, by an operator's word."`
+
+	Cancel   spendCancelCommand   `cmd:"" help:"Decline a spend that is not charged yet."`
+	Hold     spendHoldCommand     `cmd:"" help:"Keep a spend from being called for."`
+	Release  spendReleaseCommand  `cmd:"" help:"End a hold."`
+	Refund   spendRefundCommand   `cmd:"" help:"Take a fulfilled spend back: its item first, then its cost is given back."`
+	Requests spendRequestsCommand `cmd:"" help:"List refunds that need a second person."`
+	Approve  spendApproveCommand  `cmd:"" help:"Make a refund that somebody else asked for."`
+	Refuse   spendRefuseCommand   `cmd:"" help:"End the request for a refund without one."`
 }
 
 // spendShowCommand tells a spend's story.
@@ -70,10 +79,14 @@ func (c spendShowCommand) show(ctx context.Context, io stdio, db *sqlx.DB) error
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io, storyJSON(story, refusal))
+	acts, err := readingDesk(db).Acts(ctx, operations.ActFilter{Subject: story.Spend.ID})
+	if err != nil {
+		return err
 	}
-	return printStory(io, story, refusal)
+	if c.JSON {
+		return printJSON(io, storyJSON(story, refusal, acts))
+	}
+	return printStory(io, story, refusal, acts)
 }
 
 // handOverRefusal says in the catalogue's words why the hand-over of a spend was

@@ -8,12 +8,13 @@ import (
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/operations"
 )
 
-func storyJSON(story books.Story, refusal string) map[string]any {
+func storyJSON(story books.Story, refusal string, acts []operations.Act) map[string]any {
 	out := map[string]any{
 		"spend": spendJSON(story.Spend), "adjustments": story.Adjustments, "ledger": story.Entries,
-		"owed": story.Owed, "dead_letters": story.DeadLetters,
+		"owed": story.Owed, "dead_letters": story.DeadLetters, "acts": acts,
 	}
 	if refusal != "" {
 		out["hand_over_refused"] = refusal
@@ -21,7 +22,7 @@ func storyJSON(story books.Story, refusal string) map[string]any {
 	return out
 }
 
-func printStory(io stdio, story books.Story, refusal string) error {
+func printStory(io stdio, story books.Story, refusal string, acts []operations.Act) error {
 	s := story.Spend
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	var t tale
@@ -53,6 +54,9 @@ func printStory(io stdio, story books.Story, refusal string) error {
 	}
 	for _, d := range story.DeadLetters {
 		t.line(d.At, "DEAD LETTER of %s: %s after %d attempts: %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
+	}
+	for _, a := range acts {
+		t.line(a.At, "%s by %s: %s", a.Deed, a.Who, a.Reason)
 	}
 	if !s.RevokedAt.IsZero() {
 		t.line(s.RevokedAt, "its item is revoked: the player does not have it and never will")

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/monitor"
+	"github.com/sluice-gems/sluice/internal/operations"
 	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -33,13 +34,16 @@ func (p *process) heartbeat(ctx context.Context) (stop func()) {
 // webhooksCommand groups what is done about webhooks.
 type webhooksCommand struct {
 	Resync webhooksResyncCommand `cmd:"" help:"Read the customers again of whom webhooks of a time may be missing. sluice lag prints the command."`
+	Replay webhooksReplayCommand `cmd:"" help:"Act on webhooks again that were kept."`
 }
 
 // webhooksResyncCommand has customers read again.
 type webhooksResyncCommand struct {
-	From  time.Time `help:"When it began, such as 2026-03-01T12:00:00Z." required:""`
-	Until time.Time `help:"When it was over." required:""`
-	JSON  bool      `help:"Print JSON." name:"json"`
+	From   time.Time `help:"When it began, such as 2026-03-01T12:00:00Z." required:""`
+	Until  time.Time `help:"When it was over." required:""`
+	JSON   bool      `help:"Print JSON." name:"json"`
+	Reason string    `help:"Why. Kept in the audit." default:"webhooks of this time may be missing"`
+	by
 }
 
 const (
@@ -70,6 +74,10 @@ func (c webhooksResyncCommand) Run(ctx context.Context, io stdio) error {
 		return fmt.Errorf("after %d players: %w; run the same command again", wished+before, err)
 	}
 	gaps, err := monitor.ResolveGaps(ctx, p.db, c.From, c.Until, clock(), fmt.Sprintf("resync of %d players", wished+before))
+	if err == nil {
+		err = p.desk().Note(ctx, c.who(), c.Reason, operations.DeedResyncWebhooks, "webhooks", map[string]any{"from": c.From.UTC(), "until": c.Until.UTC()},
+			map[string]any{"wished": wished, "wished_before": before, "gaps_resolved": gaps})
+	}
 	if err != nil {
 		return err
 	}

@@ -56,12 +56,3 @@ func (p *process) webhookProof() rcwebhook.Proof {
 	}
 	return proof
 }
-
-// webhookRetention is what clears and deletes webhooks by age.
-func (p *process) webhookRetention() *rcwebhook.Retention {
-	const day = 24 * time.Hour
-	return &rcwebhook.Retention{
-		Store: purchases.NewStore(p.db), Bodies: time.Duration(p.config.Webhook.BodyDays) * day, Rows: time.Duration(p.config.Webhook.RowDays) * day,
-		Now: clock, Log: p.log,
-	}
-}

@@ -10,8 +10,10 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/adjustments"
 	"github.com/sluice-gems/sluice/internal/budget"
+	"github.com/sluice-gems/sluice/internal/operations"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -68,10 +70,15 @@ func (p *process) work(ctx context.Context) error {
 	if p.config.RevenueCat.SoleWriter {
 		soleWriter = readings{adjustments.Store{DB: p.db}, p.provider}
 	}
+	gate, closeGate, err := p.startGate(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeGate()
 	turns := adjustments.NewGathered(p.db, p.reads)
 	teller := adjustments.NewTeller(adjustments.Config{
 		SoleWriter: soleWriter,
-		Turns:      turns, Committer: p.committer, Provider: p.provider, Admission: admission{p.provider.Provider, ctx},
+		Turns:      turns, Refusals: turns, Committer: p.committer, Provider: p.provider, Admission: admission{p.provider.Provider, gate, ctx},
 		Process: p.provider.id, NewID: outbox.NewID, Now: clock, Log: p.log,
 		Tracer: p.telemetry.Tracer, Traces: turns,
 	})
@@ -87,10 +94,13 @@ func (p *process) work(ctx context.Context) error {
 	}
 	stopFreshener := p.freshen(ctx)
 	defer stopFreshener()
+	stopAudits := p.audits(ctx)
+	defer stopAudits()
 	router, err := consumers.NewRouter(p.log, runners, subscriber(p.conn, p.config.Work.Concurrency, p.roomFor))
 	if err != nil {
 		return err
 	}
+	waitAtGate(ctx, router, gate)
 	inHand := countInHand(router)
 	stopped := onStop(ctx, func() {
 		p.log.InfoContext(ctx, "stopping: deliveries in hand are finished, the others go back", "deliveries", inHand())
@@ -126,11 +136,20 @@ type readings struct {
 // otherwise keep the worker for as long.
 type admission struct {
 	provider *budget.Provider
+	gate     *operations.Gate
 	role     context.Context
 }
 
-// Admit implements adjustments.Admission.
+// Admit implements adjustments.Admission. A worker that has a player in hand when its
+// consumer is paused begins no further call either.
 func (a admission) Admit(ctx context.Context, appUserID string, refund bool) (adjustments.Call, error) {
+	consumer := adjustments.ChargeConsumer
+	if refund {
+		consumer = adjustments.RefundConsumer
+	}
+	if pause, paused := a.gate.Delivery(consumer, string(events.Live)); paused {
+		return nil, &pausedError{pause}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	forget := context.AfterFunc(a.role, cancel)

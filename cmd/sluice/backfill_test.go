@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/exports/generator"
+	"github.com/sluice-gems/sluice/internal/testenv"
+)
+
+// The whole of it by its commands: rehearsed, done, done again, listed and shown, with
+// one row that cannot be read.
+func TestBackfillByItsCommands(t *testing.T) {
+	db := testenv.Postgres(t)
+	_, err := books.NewCatalogs(db).Store(t.Context(), config.DemoCatalog())
+	require.NoError(t, err)
+	dir := t.TempDir()
+	t.Setenv("SLUICE_DATABASE_URL", testenv.PostgresURL(t))
+	t.Setenv("SLUICE_NATS_URL", "nats://127.0.0.1:1")
+	t.Setenv("SLUICE_DATA_DIR", dir)
+	t.Chdir(dir)
+	var file bytes.Buffer
+	_, err = generator.Write(&file, generator.Options{Seed: 9, Rows: 300})
+	require.NoError(t, err)
+	lines := strings.SplitAfter(file.String(), "\n")
+	lines[5] = "too,few\n"
+	require.NoError(t, os.WriteFile("transactions.csv", []byte(strings.Join(lines, "")), 0o600))
+
+	sluice := func(wantCode int, args ...string) (out, told string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, wantCode, run(append([]string{"backfill"}, args...), &stdout, &stderr), "%s%s", &stdout, &stderr)
+		return stdout.String(), stderr.String()
+	}
+	out, told := sluice(exitFailed, "transactions", "transactions.csv", "--dry-run", "--csv", "diff.csv")
+	require.Contains(t, out, "Nothing was changed.")
+	require.Contains(t, out, "total")
+	require.Contains(t, told, "transactions.csv:6")
+	diff, err := os.ReadFile("diff.csv")
+	require.NoError(t, err)
+	require.Contains(t, string(diff), "\nnew,player-")
+	var purchases int
+	require.NoError(t, db.Get(&purchases, "SELECT count(*) FROM purchases"))
+	require.Zero(t, purchases)
+
+	out, told = sluice(exitFailed, "transactions", "transactions.csv", "--json")
+	require.Contains(t, told, "1 rows were rejected")
+	var answer struct {
+		Backfill struct {
+			ID, State string
+			Rows      struct{ New, Rejected int }
+		}
+		Rejects string
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &answer))
+	require.Equal(t, "done", answer.Backfill.State)
+	require.Equal(t, 1, answer.Backfill.Rows.Rejected)
+	require.Positive(t, answer.Backfill.Rows.New)
+	rejects, err := os.ReadFile(answer.Rejects)
+	require.NoError(t, err)
+	require.Contains(t, string(rejects), ",6,")
+
+	out, _ = sluice(exitFailed, "transactions", filepath.Join(dir, "transactions.csv"))
+	require.Contains(t, out, "Nothing changed: every row was known already.")
+	out, _ = sluice(0, "list")
+	require.Equal(t, 3, strings.Count(out, "\n"), out)
+	out, _ = sluice(0, "show", answer.Backfill.ID)
+	require.Contains(t, out, "transactions.csv")
+	_, told = sluice(exitFailed, "pause", answer.Backfill.ID)
+	require.Contains(t, told, "finished")
+	_, told = sluice(exitFailed, "resume", "none")
+	require.Contains(t, told, "no such backfill")
+	sluice(exitBadUsage, "transactions", "transactions.csv", "--since", "2026-02-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z")
+	_, told = sluice(exitFailed, "transactions", "missing.csv")
+	require.Contains(t, told, "missing.csv")
+}
+
+// What a killed process wrote beyond its checkpoint is dropped, a line that was cut off
+// as well; the rows come again.
+func TestRejectedRowsOfAKilledProcessAreNotToldTwice(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rejected.csv")
+	killed := &rejectsFile{path: path}
+	require.NoError(t, killed.Begin("a.csv", 0))
+	require.NoError(t, killed.Keep([]*exports.RowError{{File: "b.csv", Row: 90, Line: 91, Reason: "of another file"}, {File: "a.csv", Row: 3, Line: 4, Reason: "kept"}}))
+	require.NoError(t, killed.Keep([]*exports.RowError{{File: "a.csv", Row: 9, Line: 10, Reason: "not committed"}}))
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteString("a.csv,12,13,\"cut o")
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+
+	next := &rejectsFile{path: path}
+	require.NoError(t, next.Begin("a.csv", 5))
+	require.NoError(t, next.Keep([]*exports.RowError{{File: "a.csv", Row: 9, Line: 10, Reason: "again"}}))
+	require.NoError(t, next.close())
+	raw, err := os.Open(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, raw.Close()) }()
+	rows, err := csv.NewReader(raw).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 4)
+	require.Equal(t, rejectsHeader, rows[0])
+	require.Equal(t, []string{"a.csv", "9", "10", "", "again", ""}, rows[3])
+}
+
+func TestThousands(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -100: "-100", 1234567: "1,234,567"} {
+		require.Equal(t, want, thousands(n))
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/consumers"
+	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/producers/backfill"
+)
+
+// backfillFlags are how a backfill works; none of them changes what it does.
+type backfillFlags struct {
+	Rate        int           `help:"Rows per second at most; 0 is as fast as it goes."`
+	Workers     int           `help:"Commits that are prepared at once; each takes a CPU of PostgreSQL's." default:"${backfill_workers}"`
+	Backlog     int           `help:"Wait while consumers are owed more deliveries of the lane bulk than this; 0 never waits." default:"${backfill_backlog}"`
+	CommitMax   time.Duration `help:"Slow down while a commit takes longer than this, so that players do not wait; 0 never does." default:"${backfill_commit_max}"`
+	LimitImpact int64         `help:"Pause before more players than this were changed; 0 is any number."`
+	Rejects     string        `help:"File for rejected rows, with line and reason; unset: backfill-ID-rejected.csv in this folder." type:"path"`
+	JSON        bool          `help:"Print the result as JSON." name:"json"`
+}
+
+func (f backfillFlags) check() error {
+	if f.Rate < 0 || f.Backlog < 0 || f.CommitMax < 0 || f.LimitImpact < 0 || f.Workers < 1 || f.Workers > 8 {
+		return exitError{errors.New("--rate, --backlog, --commit-max and --limit-impact must be 0 or more, --workers 1 to 8"), exitBadUsage}
+	}
+	return nil
+}
+
+// backfillFilter leaves rows out.
+type backfillFilter struct {
+	Since   time.Time `help:"Only rows that the provider changed then or later (updated_at), such as 2026-03-01T12:00:00Z."`
+	Until   time.Time `help:"Only rows that the provider changed before then."`
+	Product []string  `help:"Only rows of this product; may be repeated." sep:"none"`
+	Player  []string  `help:"Only rows that name this App User ID; may be repeated." sep:"none"`
+}
+
+func (f backfillFilter) check() error {
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return exitError{errors.New("--since must be before --until"), exitBadUsage}
+	}
+	return nil
+}
+
+func (f backfillFilter) filter() backfill.Filter {
+	return backfill.Filter{Since: f.Since.UTC(), Until: f.Until.UTC(), Products: f.Product, Players: f.Player}
+}
+
+// backfillTransactionsCommand replays transactions exports.
+type backfillTransactionsCommand struct {
+	URLs   []string `arg:"" name:"url" help:"Files, globs, folders, or s3://bucket/path; folders in the order of their dates."`
+	DryRun bool     `help:"Print what would change, by product and in total, and change nothing."`
+	CSV    string   `name:"csv" help:"With --dry-run: file for the full list." type:"path"`
+	backfillFilter
+	backfillFlags
+}
+
+// Help says what it reads and what it leaves.
+func (backfillTransactionsCommand) Help() string {
+	return `Reads Scheduled Data Exports (templates 3 to 7, feeds with chosen columns; CSV, gzip, Parquet) and records
+every row as a webhook would have been: new and changed purchases, refunds, aliases. What webhooks told later than a
+row stays. It may be repeated and may overlap with webhooks: nothing counts twice.
+
+The same command goes on where it stopped, also after kill -9. Exit code 1 when rows were rejected.`
+}
+
+// Run begins the backfill, or goes on with it.
+func (c backfillTransactionsCommand) Run(ctx context.Context, io stdio) error {
+	if err := errors.Join(c.backfillFilter.check(), c.backfillFlags.check()); err != nil {
+		return err
+	}
+	if c.CSV != "" && !c.DryRun {
+		return exitError{errors.New("--csv is the list of a --dry-run; add it, or leave --csv out"), exitBadUsage}
+	}
+	cfg, db, err := openBackfills(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	urls, err := absolute(c.URLs)
+	if err != nil {
+		return err
+	}
+	command := backfill.Command{Feed: exports.Transactions, URLs: urls, Filter: c.filter()}
+	if c.DryRun {
+		return c.rehearse(ctx, io, cfg, db, command, c.CSV)
+	}
+	return c.start(ctx, io, cfg, db, command)
+}
+
+// absolute makes paths mean the same in every folder: a run may be resumed anywhere.
+func absolute(urls []string) ([]string, error) {
+	out := make([]string, len(urls))
+	for i, url := range urls {
+		if strings.Contains(url, "://") {
+			out[i] = url
+			continue
+		}
+		path, err := filepath.Abs(url)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = path
+	}
+	return out, nil
+}
+
+// start begins a command, or goes on with the run of it that is not finished.
+func (f backfillFlags) start(ctx context.Context, io stdio, cfg config.Config, db *sqlx.DB, command backfill.Command) error {
+	files, err := f.find(ctx, io, command)
+	if err != nil {
+		return err
+	}
+	run, resumed, err := backfill.Runs{DB: db}.Start(ctx, command, operator())
+	if err != nil {
+		return err
+	}
+	verb := "begins"
+	if resumed {
+		verb = "goes on"
+	}
+	_, _ = fmt.Fprintf(io.Err, "backfill %s %s: %d files\n", run.ID, verb, len(files))
+	return f.run(ctx, io, cfg, db, run, files)
+}
+
+// work goes on with a run in this process.
+func (f backfillFlags) work(ctx context.Context, io stdio, cfg config.Config, db *sqlx.DB, run backfill.Run) error {
+	files, err := f.find(ctx, io, run.Command)
+	if err != nil {
+		return err
+	}
+	return f.run(ctx, io, cfg, db, run, files)
+}
+
+// find lists the files of a command, and what is odd about them.
+func (backfillFlags) find(ctx context.Context, io stdio, command backfill.Command) ([]exports.File, error) {
+	found, err := exports.Find(ctx, command.URLs, command.Feed)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range found.Warnings {
+		_, _ = fmt.Fprintln(io.Err, "warning:", warning)
+	}
+	if len(found.Files) == 0 {
+		return nil, errors.New("there are no files to read: name a file, a folder or a glob")
+	}
+	return found.Files, nil
+}
+
+func (f backfillFlags) run(ctx context.Context, io stdio, cfg config.Config, db *sqlx.DB, run backfill.Run, files []exports.File) error {
+	path := f.Rejects
+	if path == "" {
+		path = "backfill-" + run.ID + "-rejected.csv"
+	}
+	rejects := &rejectsFile{path: path}
+	progress := newBackfillProgress(io)
+	engine := &backfill.Engine{
+		DB: db, Subscriptions: consumers.Subscriptions(specs), Now: clock, Log: newLog(cfg.Log, io.Err),
+		Workers: f.Workers, BacklogMax: f.Backlog, Rate: f.Rate, CommitMax: f.CommitMax, ImpactMax: f.LimitImpact, Refused: rejects, Report: progress.report,
+	}
+	started := time.Now()
+	run, err := engine.Run(ctx, run, files)
+	progress.end()
+	err = errors.Join(err, rejects.close())
+	if f.JSON {
+		err = errors.Join(printJSON(io, map[string]any{"backfill": run, "rejects": rejects.used()}), err)
+	} else {
+		err = errors.Join(printBackfill(io, run, time.Since(started), progress.rows, rejects.used()), err)
+	}
+	if err != nil {
+		return backfillHint(run, err)
+	}
+	if run.Counts.Refused > 0 {
+		return fmt.Errorf("%s rows were rejected; everything else is recorded: see %s", thousands(run.Counts.Refused), path)
+	}
+	return nil
+}
+
+// backfillHint says how to go on with what stopped.
+func backfillHint(run backfill.Run, err error) error {
+	if run.State == backfill.Cancelled || run.State == backfill.Done {
+		return err
+	}
+	return fmt.Errorf("%w\ngo on with the same command, or: sluice backfill resume %s", err, run.ID)
+}
+
+func printBackfill(io stdio, run backfill.Run, took time.Duration, rows int64, rejects string) error {
+	if err := showBackfill(io.Out, run); err != nil {
+		return err
+	}
+	c := run.Counts
+	if run.State == backfill.Done && c.New+c.Changed+c.Links == 0 {
+		_, _ = fmt.Fprintln(io.Out, "\nNothing changed: every row was known already.")
+	}
+	if rejects != "" {
+		_, _ = fmt.Fprintf(io.Out, "\nRejected rows: %s\n", rejects)
+	}
+	_, err := fmt.Fprintf(io.Out, "\n%s rows in %s, %s a second\n", thousands(rows), took.Round(time.Second), thousands(int64(float64(rows)/max(took.Seconds(), 0.001))))
+	return err
+}
