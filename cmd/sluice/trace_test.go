@@ -74,7 +74,8 @@ func TestOneTraceFromTheRequestToTheLastEffect(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(f.folder, "nats")))
 	f.startNATS()
 	f.awaitReady(http.StatusOK, `"broker":"connected"`)
-	work, relay := launch(t, f.env, "work"), launch(t, f.env, "relay")
+	logged := append(slices.Clone(f.env), "SLUICE_LOG_LEVEL=debug") // a delivery that goes well is told at debug
+	work, relay := launch(t, logged, "work"), launch(t, f.env, "relay")
 
 	by := r.requireTrace(t, lost, append(charged(wayWork), wayServe, waySent)...)
 	require.Equal(t, "sluice-serve", one(t, by, wayServe).service)

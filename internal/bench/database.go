@@ -44,11 +44,12 @@ type tableSize struct {
 	Dead  float64 `db:"dead"`
 }
 
+// readTables reads the sizes of all tables; the months of one are one.
 func readTables(ctx context.Context, db *sqlx.DB) ([]tableSize, error) {
 	var list []tableSize
-	err := db.SelectContext(ctx, &list, `SELECT relname AS name, pg_total_relation_size(relid)::float8 AS bytes,
-		n_live_tup::float8 AS rows, n_dead_tup::float8 AS dead
-		FROM pg_stat_user_tables WHERE schemaname = 'public' ORDER BY relname`)
+	err := db.SelectContext(ctx, &list, `SELECT coalesce(pg_partition_root(relid), relid)::regclass::text AS name,
+		sum(pg_total_relation_size(relid))::float8 AS bytes, sum(n_live_tup)::float8 AS rows, sum(n_dead_tup)::float8 AS dead
+		FROM pg_stat_user_tables WHERE schemaname = 'public' GROUP BY 1 ORDER BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("read the sizes of tables: %w", err)
 	}
