@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -54,8 +55,8 @@ type Backlog interface {
 
 // Queue is one durable consumer on one lane.
 type Queue struct {
-	Consumer string
-	Lane     events.Lane
+	Consumer string      `db:"consumer"`
+	Lane     events.Lane `db:"lane"`
 }
 
 // Sweeper publishes what is owed although nothing in the broker will bring it:
@@ -102,10 +103,17 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep makes one round over all queues and publishes what is owed.
+// Sweep makes one round over the queues where anything may be owed, and publishes it.
 func (s *Sweeper) Sweep(ctx context.Context) error {
+	var doubtful []Queue
+	if err := s.DB.SelectContext(ctx, &doubtful, doubt, sweepMargin.Milliseconds()); err != nil {
+		return err
+	}
 	var problems []error
 	for _, queue := range s.Queues {
+		if !slices.Contains(doubtful, queue) {
+			continue
+		}
 		age, unfinished, err := s.Backlog.OldestUnfinished(ctx, queue.Consumer, queue.Lane)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("backlog of %s: %w", queue.Consumer, err))
@@ -120,6 +128,15 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	}
 	return errors.Join(problems...)
 }
+
+// doubt finds the queues with a row that fell due, or is old enough to have got lost.
+// Usually there is none, and then nothing else is read. Once for all queues: while a
+// transaction is held open elsewhere the index keeps what was deleted meanwhile, and
+// reading past it for each queue took a third of PostgreSQL's time.
+const doubt = `
+SELECT consumer, lane FROM outbox WHERE due_at < now() - $1 * interval '1 millisecond' AND published_at IS NOT NULL
+UNION
+SELECT consumer, lane FROM outbox WHERE due_at <= now() AND published_at IS NULL`
 
 // claim marks chunks of owed rows as published now, oldest first: those that got lost,
 // and those that fall due. Each of the two reads the few rows it is for by an index:
