@@ -28,7 +28,7 @@ const (
 // server's side as well, since lib/pq's cancelling is only a wish: a request that
 // comes before the statement is read is lost.
 const planning = `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-	SET jit = off; SET plan_cache_mode = force_generic_plan; SET statement_timeout = '10s'`
+	SET enable_material = off; SET jit = off; SET plan_cache_mode = force_generic_plan; SET statement_timeout = '10s'`
 
 // session is one connection of a committer with its prepared statements. It is
 // not safe for concurrent use.

@@ -38,11 +38,13 @@ const adjustmentColumns = `a.id, a.purpose, a.spend_id, a.idempotency_key, a.bod
 
 // turnsQuery reads the turns of players, each with at most so many waiting spends, in
 // one round trip: the open adjustment beside the spends it concerns or, when none is
-// open, those that wait. The three arms exclude each other and each has its index.
+// open, those that wait. The three arms exclude each other and each has its index. The
+// limit of one, which is all there can be, keeps a plan that was made on an empty table
+// from reading the whole index for ever after.
 const turnsQuery = `SELECT p.app_user_id, ` + adjustmentColumns + `,
 	(SELECT jsonb_object_agg(currency, balance) FROM balances b WHERE b.app_user_id = p.app_user_id), s.*
 FROM unnest($1::text[], $2::int[]) p (app_user_id, waiting)
-LEFT JOIN adjustments a ON a.app_user_id = p.app_user_id AND a.state = 'open'
+LEFT JOIN LATERAL (SELECT * FROM adjustments WHERE app_user_id = p.app_user_id AND state = 'open' LIMIT 1) a ON true
 LEFT JOIN LATERAL (
 	(SELECT ` + books.SpendColumns + ` FROM spends
 		WHERE a.id IS NULL AND app_user_id = p.app_user_id AND finished_at IS NULL AND state = 'requested' AND adjustment_id IS NULL AND NOT held ORDER BY seq LIMIT p.waiting)
