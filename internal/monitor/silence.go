@@ -36,14 +36,20 @@ func (g Gap) Command() string {
 		g.From.UTC().Truncate(time.Second).Format(time.RFC3339), g.Until.UTC().Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339))
 }
 
+// Backfill is what brings the rest, from an export that was made after the gap: who is
+// new, and what was refunded. What changed after the gap is in it, too, and harmless.
+func (g Gap) Backfill() string {
+	return "sluice backfill transactions --since " + g.From.UTC().Truncate(time.Second).Format(time.RFC3339) + " URL"
+}
+
 // String says what is suspect and what to do.
 func (g Gap) String() string {
 	why := "no webhook could be received"
 	if g.Cause == Silence {
 		why = "no webhook came although the game went on"
 	}
-	return fmt.Sprintf("webhooks may be missing from %s until %s: %s. Run: %s, and backfill the export that covers it",
-		g.From.UTC().Format(time.RFC3339), g.Until.UTC().Format(time.RFC3339), why, g.Command())
+	return fmt.Sprintf("webhooks may be missing from %s until %s: %s. Run: %s, and with the exports since then: %s",
+		g.From.UTC().Format(time.RFC3339), g.Until.UTC().Format(time.RFC3339), why, g.Command(), g.Backfill())
 }
 
 // Signals are what silence is told by.
