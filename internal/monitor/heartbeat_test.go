@@ -150,25 +150,11 @@ func TestMetricsTellOfSilenceAndOfWhatIsSuspect(t *testing.T) {
 	t.Parallel()
 	w := newWatch(t)
 	seen := func() map[string]float64 {
-		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(prometheus.CollectorFunc(func(ch chan<- prometheus.Metric) {
+		return scrape(t, prometheus.CollectorFunc(func(ch chan<- prometheus.Metric) {
 			webhooks, err := monitor.ReadWebhooks(t.Context(), w.DB, at(400))
 			require.NoError(t, err)
 			webhooks.Collect(ch)
 		}))
-		families, err := registry.Gather()
-		require.NoError(t, err)
-		values := map[string]float64{}
-		for _, family := range families {
-			for _, m := range family.GetMetric() {
-				name := family.GetName()
-				for _, label := range m.GetLabel() {
-					name += " " + label.GetValue()
-				}
-				values[name] = m.GetGauge().GetValue()
-			}
-		}
-		return values
 	}
 	require.Equal(t, map[string]float64{"sluice_webhook_suspect_windows outage": 0, "sluice_webhook_suspect_windows silence": 0}, seen(), "webhooks are not taken")
 	w.beat(0)

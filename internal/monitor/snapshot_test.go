@@ -188,7 +188,7 @@ func openStates(s monitor.Snapshot) []string {
 	return list
 }
 
-// scrape collects a monitor's metrics: the value by name and the values of the labels.
+// scrape collects metrics: the value by name and the values of the labels.
 func scrape(t *testing.T, collector prometheus.Collector) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
