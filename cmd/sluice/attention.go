@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sluice-gems/sluice/internal/books"
@@ -21,8 +20,7 @@ func printAttention(io stdio, list []books.Attention, asJSON bool) error {
 		}
 		return printJSON(io, map[string]any{"spends": spends})
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "SPEND\tSTATE\tCOST\tACCEPTED\tATTEMPT\tWHY")
+	w := table(io, "SPEND\tSTATE\tCOST\tACCEPTED\tATTEMPT\tWHY")
 	for _, a := range list {
 		attempt := ""
 		if a.Unknown != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -14,7 +15,6 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/sluice-gems/sluice/config"
-	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/audit"
 	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/internal/reconcile"
@@ -96,7 +96,7 @@ const printedMax = 100
 func printAudit(io stdio, r audit.Report, took time.Duration) error {
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(w, "CURRENCY\tCHARGED\t= FULFILLED\t+ REFUNDED\t+ IN FLIGHT\tOFF\tGRANTED\t")
-	for _, currency := range currencies(r.Sums) {
+	for _, currency := range slices.Sorted(maps.Keys(r.Currencies)) {
 		s := r.Currencies[currency]
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t\n", currency, s.Charged, s.Fulfilled, s.Refunded, s.InFlight, s.Off(), s.Granted)
 	}
@@ -151,15 +151,6 @@ func (c auditCommand) found(ctx context.Context, io stdio, db *sqlx.DB) error {
 	return err
 }
 
-func currencies(sums audit.Sums) []economy.Currency {
-	var list []economy.Currency
-	for currency := range sums.Currencies {
-		list = append(list, currency)
-	}
-	slices.Sort(list)
-	return list
-}
-
 func (c auditCommand) player(ctx context.Context, io stdio, db *sqlx.DB) error {
 	customer, err := purchases.NewStore(db).Customer(ctx, c.Player)
 	if err != nil {
@@ -187,8 +178,7 @@ func printPage(io stdio, page audit.Page) error {
 	for _, id := range page.AppUserIDs {
 		_, _ = fmt.Fprintf(io.Out, "player %s\n", id)
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "\nTIME\tCHANGE\tBALANCE\tCURRENCY\tKIND\tAMOUNT\tFROM\tTO\tCAUSE\tID")
+	w := table(io, "\nTIME\tCHANGE\tBALANCE\tCURRENCY\tKIND\tAMOUNT\tFROM\tTO\tCAUSE\tID")
 	for _, l := range page.Lines {
 		change := ""
 		if l.Change != 0 {

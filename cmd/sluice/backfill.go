@@ -64,8 +64,7 @@ func (c backfillListCommand) Run(ctx context.Context, io stdio) error {
 		if c.JSON {
 			return printJSON(io, map[string]any{"backfills": list})
 		}
-		w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintln(w, "ID\tFEED\tSTATE\tSTARTED\tBY\tFILES\tROWS\tNEW\tCHANGED\tREJECTED")
+		w := table(io, "ID\tFEED\tSTATE\tSTARTED\tBY\tFILES\tROWS\tNEW\tCHANGED\tREJECTED")
 		for _, r := range list {
 			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d/%d\t%d\t%d\t%d\t%d\n", r.ID, r.Command.Feed, stateOf(r), r.StartedAt.Format(time.RFC3339), r.StartedBy,
 				r.FilesDone, r.FilesAll, r.Counts.Rows(), r.Counts.New, r.Counts.Changed, r.Counts.Refused)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -118,8 +117,7 @@ func (c consumersCommand) Run(_ context.Context, io stdio) error {
 		}
 		return printJSON(io, map[string]any{"consumers": rows})
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "CONSUMER\tLANES\tEVENTS")
+	w := table(io, "CONSUMER\tLANES\tEVENTS")
 	for _, spec := range specs {
 		_, _ = fmt.Fprintf(w, "%s\t%v\t%v\n", spec.Name, spec.Lanes, spec.Types)
 	}

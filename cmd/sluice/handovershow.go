@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sluice-gems/sluice/config"
@@ -36,8 +35,7 @@ func (c handoverShowCommand) Run(ctx context.Context, io stdio) error {
 	if c.JSON {
 		return printJSON(io, map[string]any{"endpoints": list})
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ENDPOINT\tCHARGED\tREFUNDING\tOLDEST\t")
+	w := table(io, "ENDPOINT\tCHARGED\tREFUNDING\tOLDEST\t")
 	for _, e := range list {
 		note := ""
 		if !e.Set {
@@ -77,8 +75,7 @@ func (c handoverShowCommand) spends(ctx context.Context, io stdio, b *books.Book
 		}
 		return printJSON(io, map[string]any{"spends": spends})
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "SPEND\tSTATE\tITEM\tCOST\tCHARGED")
+	w := table(io, "SPEND\tSTATE\tITEM\tCOST\tCHARGED")
 	for _, s := range list {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d x %s\t%s\t%s\n", s.ID, s.State, s.Quantity, s.Item, s.Cost, s.ChargedAt.UTC().Format(time.RFC3339))
 	}

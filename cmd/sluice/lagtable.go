@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sluice-gems/sluice/internal/budget"
@@ -22,8 +21,7 @@ func (c lagCommand) print(io stdio, s monitor.Snapshot) error {
 	if c.Watch {
 		_, _ = fmt.Fprintln(io.Out, s.At.Format(time.RFC3339))
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "CONSUMER\tLANE\tMESSAGES\tIN HAND\tREDELIVERED\tOLDEST\tOWED\tPARKED\t")
+	w := table(io, "CONSUMER\tLANE\tMESSAGES\tIN HAND\tREDELIVERED\tOLDEST\tOWED\tPARKED\t")
 	for _, lag := range s.Consumers {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%d\t%d\t%s\n", lag.Consumer, lag.Lane, lag.Messages, lag.InHand, lag.Redelivered,
 			readable(lag.OldestAge), lag.Owed, lag.Parked, remark(lag))

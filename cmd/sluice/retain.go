@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -64,8 +63,7 @@ func (c retainCommand) print(io stdio, done []retention.Done) error {
 		_, err := fmt.Fprintln(io.Out, "nothing is old enough")
 		return err
 	}
-	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "TABLE\tPARTITION\tOLDER THAN\tROWS\tMB\tWHAT")
+	w := table(io, "TABLE\tPARTITION\tOLDER THAN\tROWS\tMB\tWHAT")
 	for _, d := range done {
 		until := "-"
 		if d.Until != nil {
