@@ -87,13 +87,21 @@ func (c *Committer) fail(batch []*pending, err error) {
 
 // commit runs the batch's statement and returns the positions that applied.
 func (c *Committer) commit(s *session, batch []*pending) ([]int, error) {
+	st, sets := gathered(batch, s.rowSet)
+	var won []int
+	err := s.query(st, sets, func(position int, _ string) { won = append(won, position) })
+	return won, err
+}
+
+// gathered returns the batch's statement, and the rows for it.
+func gathered(batch []*pending, fresh func(*Kind) *rowSet) (statement, map[*Kind]*rowSet) {
 	var guards, rows []*Kind
 	sets := map[*Kind]*rowSet{}
 	add := func(list *[]*Kind, position int, row Row) {
 		kind := row.Kind()
 		set, ok := sets[kind]
 		if !ok {
-			set = s.rowSet(kind)
+			set = fresh(kind)
 			sets[kind] = set
 			*list = append(*list, kind)
 		}
@@ -111,10 +119,7 @@ func (c *Committer) commit(s *session, batch []*pending) ([]int, error) {
 			add(&rows, position, row)
 		}
 	}
-	st := plan(guards, rows)
-	var won []int
-	err := s.query(st, sets, func(position int, _ string) { won = append(won, position) })
-	return won, err
+	return plan(guards, rows), sets
 }
 
 // conclude judges those that did not win, hands on what was committed and
@@ -139,10 +144,15 @@ func (c *Committer) conclude(s *session, batch []*pending, won []int) error {
 	return nil
 }
 
+// querier runs a statement over row sets; see session.query.
+type querier interface {
+	query(st statement, sets map[*Kind]*rowSet, each func(position int, verdict string)) error
+}
+
 // judge asks, in a statement of its own and so with a fresh snapshot, why
 // effects did not apply: by an earlier try of ours whose answer was lost, by
 // somebody else, or because the row has moved on.
-func judge(s *session, batch []*pending, results []Result) error {
+func judge(s querier, batch []*pending, results []Result) error {
 	losers := map[*Kind]*rowSet{}
 	for position, p := range batch {
 		if results[position] != 0 {

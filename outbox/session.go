@@ -74,6 +74,11 @@ func (s *session) query(st statement, sets map[*Kind]*rowSet, each func(position
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	return scanned(rows, each)
+}
+
+// scanned reports the rows of a statement's answer, and closes it.
+func scanned(rows *sql.Rows, each func(position int, verdict string)) error {
 	defer func() { _ = rows.Close() }()
 	columns, err := rows.Columns()
 	if err != nil {
