@@ -25,7 +25,7 @@ const (
 // Types lists every fact that is published.
 var Types = []Type{
 	SpendRequestedV1, SpendChargedV1, SpendRefundingV1,
-	StoreWebhookReceivedV1, StoreCurrencyMovedV1, StorePurchaseChangedV1, StoreCustomerChangedV1, CustomerResyncRequestedV1,
+	StoreWebhookReceivedV1, StoreCurrencyMovedV1, StorePurchaseChangedV1, StorePurchaseChangedV2, StoreCustomerChangedV1, CustomerResyncRequestedV1,
 }
 
 // Lane keeps traffic apart that must not delay each other.

@@ -35,9 +35,11 @@ var made = map[events.Type]events.Event{
 	events.SpendChargedV1:   events.NewSpendCharged(spendID, player, at),
 	events.SpendRefundingV1: events.NewSpendRefunding(spendID, player, at),
 
-	events.StoreWebhookReceivedV1:    events.NewStoreWebhookReceived(webhookID, player, at),
-	events.StoreCurrencyMovedV1:      events.NewStoreCurrencyMoved(webhookID, player, at),
-	events.StorePurchaseChangedV1:    events.NewStorePurchaseChanged(events.Bulk, purchase, 3, player, at),
+	events.StoreWebhookReceivedV1: events.NewStoreWebhookReceived(webhookID, player, at),
+	events.StoreCurrencyMovedV1:   events.NewStoreCurrencyMoved(webhookID, player, at),
+	events.StorePurchaseChangedV1: events.NewStorePurchaseChanged(events.Bulk, purchase, 3, player, at),
+	events.StorePurchaseChangedV2: events.NewStorePurchasesChanged(events.Bulk, purchase.Store, purchase.Environment,
+		[]events.Version{{TransactionID: "GPA.1-2-3..0", Version: 3}, {TransactionID: "GPA.1-2-3..1", Version: 1}}, player, at),
 	events.StoreCustomerChangedV1:    events.NewStoreCustomerChanged(events.Store, events.CustomerTransferred, "event-1", player, at),
 	events.CustomerResyncRequestedV1: events.NewCustomerResyncRequested(events.Store, events.ResyncTransfer, "event-1", player, at),
 }

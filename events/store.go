@@ -14,6 +14,7 @@ const (
 	StoreWebhookReceivedV1    Type = "store.webhook.received.v1"    // the provider told of a purchase or of a customer
 	StoreCurrencyMovedV1      Type = "store.currency.moved.v1"      // the provider moved a balance by itself
 	StorePurchaseChangedV1    Type = "store.purchase.changed.v1"    // what is known of a purchase is other than before
+	StorePurchaseChangedV2    Type = "store.purchase.changed.v2"    // the same of several purchases of one player
 	StoreCustomerChangedV1    Type = "store.customer.changed.v1"    // ids were linked, or purchases transferred
 	CustomerResyncRequestedV1 Type = "customer.resync.requested.v1" // read this customer from the provider again
 )
@@ -39,6 +40,23 @@ type StorePurchaseChanged struct {
 // Key returns the purchase's key.
 func (p StorePurchaseChanged) Key() economy.PurchaseKey {
 	return economy.PurchaseKey{Store: p.Store, Environment: p.Environment, TransactionID: p.TransactionID}
+}
+
+// StorePurchasesChanged names purchases of one player in one store, and the version each
+// has now.
+type StorePurchasesChanged struct {
+	Store        economy.Store       `json:"store"`
+	Environment  economy.Environment `json:"environment"`
+	Transactions map[string]int64    `json:"transactions"` // versions by transaction
+}
+
+// Keys returns the purchases' keys, in no order.
+func (p StorePurchasesChanged) Keys() []economy.PurchaseKey {
+	keys := make([]economy.PurchaseKey, 0, len(p.Transactions))
+	for id := range p.Transactions {
+		keys = append(keys, economy.PurchaseKey{Store: p.Store, Environment: p.Environment, TransactionID: id})
+	}
+	return keys
 }
 
 // StoreCustomerChanged says why the envelope's player is to be folded again.
@@ -76,6 +94,7 @@ const (
 	ResyncRestore   ResyncReason = "restore"   // the player asked
 	ResyncSilence   ResyncReason = "silence"   // no webhooks came for too long
 	ResyncOperator  ResyncReason = "operator"  // sluice resync
+	ResyncList      ResyncReason = "list"      // a customer list tells what we do not know
 )
 
 // NewStoreWebhookReceived returns the fact of a webhook just stored.
@@ -91,13 +110,43 @@ func NewStoreCurrencyMoved(webhookID, appUserID string, at time.Time) Event {
 // NewStorePurchaseChanged returns the fact that a purchase reached a version. lane
 // is Bulk for what a backfill brings, Store otherwise.
 func NewStorePurchaseChanged(lane Lane, key economy.PurchaseKey, version int64, appUserID string, at time.Time) Event {
-	// Written by hand: a backfill makes a million of them.
+	// Written by hand: webhooks come in bursts.
 	data := appendString([]byte(`{"store":`), string(key.Store))
 	data = appendString(append(data, `,"environment":`...), string(key.Environment))
 	data = appendString(append(data, `,"transaction_id":`...), key.TransactionID)
 	data = append(strconv.AppendInt(append(data, `,"version":`...), version, 10), '}')
-	id := key.ID() + ".v" + strconv.FormatInt(version, 10) + ".changed"
-	return Event{ID: id, Type: StorePurchaseChangedV1, Lane: lane, AppUserID: appUserID, Time: at, Data: data}
+	return Event{ID: PurchaseChangedID(key, version), Type: StorePurchaseChangedV1, Lane: lane, AppUserID: appUserID, Time: at, Data: data}
+}
+
+// PurchaseChangedID derives the id of the fact that a purchase reached a version.
+func PurchaseChangedID(key economy.PurchaseKey, version int64) string {
+	return key.ID() + ".v" + strconv.FormatInt(version, 10) + ".changed"
+}
+
+// Version is a transaction and the version its purchase has now.
+type Version struct {
+	TransactionID string
+	Version       int64
+}
+
+// NewStorePurchasesChanged returns the fact that purchases of one player in one store
+// reached versions. It stands for NewStorePurchaseChanged of each: who folds a customer
+// folds all its purchases at once. list is in the order of the transactions, each once.
+func NewStorePurchasesChanged(lane Lane, store economy.Store, environment economy.Environment, list []Version, appUserID string, at time.Time) Event {
+	// Written by hand: a backfill names a million of them.
+	data := appendString(append(make([]byte, 0, 80+32*len(list)), `{"store":`...), string(store))
+	data = appendString(append(data, `,"environment":`...), string(environment))
+	data = append(data, `,"transactions":{`...)
+	for i, v := range list {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		data = strconv.AppendInt(append(appendString(data, v.TransactionID), ':'), v.Version, 10)
+	}
+	data = append(data, `}}`...)
+	return Event{
+		ID: economy.HashID(appUserID, string(data)) + ".changed", Type: StorePurchaseChangedV2, Lane: lane, AppUserID: appUserID, Time: at, Data: data,
+	}
 }
 
 // NewStoreCustomerChanged returns the fact that a player's customer is to be folded again.

@@ -3,7 +3,7 @@
 //
 //	store.webhook.received.v1 → what is known of the purchase, aliases, transfers
 //	                          → store.purchase.changed.v1, store.customer.changed.v1, customer.resync.requested.v1
-//	store.purchase.changed.v1, store.customer.changed.v1 → accesses, items, settled claims
+//	store.purchase.changed.v1, .v2, store.customer.changed.v1 → accesses, items, settled claims
 //
 // What is known of a purchase is a join of statements, and what a customer has is a
 // fold over all purchases: any order of events, and any repetition, ends the same.
@@ -53,7 +53,7 @@ const concurrency = 32
 // travel on, so that a backfill delays no purchase of today.
 var Spec = consumers.Spec{
 	Name:        "access",
-	Types:       []events.Type{events.StoreWebhookReceivedV1, events.StorePurchaseChangedV1, events.StoreCustomerChangedV1},
+	Types:       []events.Type{events.StoreWebhookReceivedV1, events.StorePurchaseChangedV1, events.StorePurchaseChangedV2, events.StoreCustomerChangedV1},
 	Lanes:       []events.Lane{events.Store, events.Bulk},
 	Concurrency: concurrency,
 }
@@ -72,6 +72,16 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 			return outbox.Effects{}, err
 		}
 		return c.fold(ctx, event, change{keys: []economy.PurchaseKey{data.Key()}, others: true})
+	}
+	if event.Type == events.StorePurchaseChangedV2 {
+		data, err := events.DataOf[events.StorePurchasesChanged](event)
+		if err != nil {
+			return outbox.Effects{}, err
+		}
+		if len(data.Transactions) == 0 {
+			return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s names no purchase", event.ID))
+		}
+		return c.fold(ctx, event, change{keys: data.Keys(), others: true})
 	}
 	if event.Type == events.StoreCustomerChangedV1 {
 		data, err := events.DataOf[events.StoreCustomerChanged](event)

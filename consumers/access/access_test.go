@@ -1,11 +1,14 @@
 package access_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/consumers"
@@ -260,6 +263,38 @@ func TestNothingIsFoldedBeforeThereIsACatalogue(t *testing.T) {
 	_, err = r.runner.Consumer.Consume(t.Context(), event)
 	require.ErrorContains(t, err, "no catalogue was ever loaded")
 	require.False(t, consumers.IsPermanent(err), "it comes with the first sluice serve")
+}
+
+// What a backfill brings one player is one event and one fold; delivered twice it is one.
+func TestManyPurchasesOfABackfillAreFoldedAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	bulk, err := purchases.NewBulk(t.Context(), r.db, purchases.BulkConfig{
+		Lane: events.Bulk, Source: "export", Now: func() time.Time { return r.day(400) },
+		Subscriptions: outbox.Subscriptions{events.StorePurchaseChangedV2: {"access"}},
+	})
+	require.NoError(t, err)
+	defer bulk.Close()
+	list := make([]purchases.Statement, 30)
+	for i := range list {
+		list[i].Fact = economy.PurchaseFact{
+			Key:    economy.PurchaseKey{Store: economy.AppStore, Environment: economy.Production, TransactionID: fmt.Sprint("t", i)},
+			Source: economy.FromExport, Kind: economy.FactSnapshot, At: r.day(1), By: "export",
+			AppUserID: "ann", Product: "gems", PurchasedAt: r.day(0), ExpiresAt: new(time.Time{}),
+		}
+	}
+	_, err = bulk.Merge(t.Context(), list, func(context.Context, *sqlx.Tx, *purchases.Plan) error { return nil })
+	require.NoError(t, err)
+	owed := r.owed(t)
+	require.Len(t, owed, 1)
+	r.handle(t, append(owed, owed...))
+	require.Equal(t, "ticket 90", r.holds(t, "ann"))
+	require.Empty(t, r.owed(t))
+	require.Equal(t, 30, r.count(t, "SELECT count(*) FROM purchase_grants"))
+
+	event := events.NewStorePurchasesChanged(events.Bulk, economy.AppStore, economy.Production, nil, "ann", r.day(1))
+	_, err = r.runner.Consumer.Consume(t.Context(), event)
+	require.True(t, consumers.IsPermanent(err), "one that names nothing is for an operator")
 }
 
 // Many events of one customer at once, handled by many workers: each has its effect.

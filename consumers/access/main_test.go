@@ -80,7 +80,7 @@ func newRoad(t testing.TB, file told, testers ...string) *road {
 	r := &road{db: db, store: purchases.NewStore(reads), day0: file.Day0}
 	log := slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.committer = outbox.NewCommitter(outbox.CommitterConfig{DB: db, Subscriptions: outbox.Subscriptions{
-		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"},
+		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StorePurchaseChangedV2: {"access"}, events.StoreCustomerChangedV1: {"access"},
 		events.CustomerResyncRequestedV1: {"resync"},
 	}})
 	t.Cleanup(r.committer.Close)

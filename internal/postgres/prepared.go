@@ -11,7 +11,7 @@ import (
 // key: index look-ups, planned once. Without them a plan made while a table was
 // empty may scan it whole for as long as it is kept.
 var ByKey = map[string]string{
-	"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_material": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
+	"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off", "enable_material": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
 }
 
 // Prepared is a query that every connection of a pool parses and plans once. It is

@@ -35,7 +35,8 @@ type BulkConfig struct {
 
 // Bulk records many statements at once, on a connection of its own. What it leaves is
 // what Recorder.Record of each, in their order, would have left, with the links and the
-// events of access beside them; only that it is one commit. What is known is read in
+// events of access beside them; only that it is one commit, and that one event tells a
+// player of all its purchases that changed (see appendTellings). What is known is read in
 // one go, joined in memory by economy.Merge, and written by COPY.
 //
 // It is not for use by several goroutines. Several of them may work beside each other
@@ -45,6 +46,7 @@ type Bulk struct {
 	conn   *sqlx.Conn
 	known  *sqlx.Stmt
 	rows   bulkRows
+	fact   []byte             // room for the stored form of one
 	states []state            // room for those of a plan
 	linked map[[2]string]bool // links that are written down: a customer has many purchases
 }
@@ -91,6 +93,10 @@ type Change struct {
 	After   economy.Purchase
 	version int64 // of the row that was read; 0: there was none
 	steps   int64 // how often it changes
+	told    telling
+	earlier []telling               // of other players, before it was the present one's
+	said    *economy.PurchaseFact   // of a new one, the first statement
+	more    []*economy.PurchaseFact // and those after it
 }
 
 // New reports whether nobody knew of the purchase.
@@ -104,10 +110,9 @@ type Plan struct {
 
 	Changes []*Change // of purchases that change, in the order of their keys
 
-	fresh  []*economy.PurchaseFact // statements about purchases that were not known
-	noted  []versionRow            // statements that may have been written down before
-	groups [][]string              // ids that are one customer, as told
-	told   map[[2]string]bool      // links that were written, or were there
+	noted  []versionRow       // statements that may have been written down before
+	groups [][]string         // ids that are one customer, as told
+	told   map[[2]string]bool // links that were written, or were there
 	events []events.Event
 }
 
@@ -212,7 +217,7 @@ func (b *Bulk) plan(ctx context.Context, tx *sqlx.Tx, list []Statement) (*Plan, 
 	d := decision{
 		plan: &Plan{}, room: b.states[:0], states: make(map[economy.PurchaseKey]*state, len(list)), known: known, lane: b.config.Lane, now: b.config.Now(),
 	}
-	d.plan.Changes, d.plan.fresh, d.plan.events = make([]*Change, 0, len(list)), make([]*economy.PurchaseFact, 0, len(list)), make([]events.Event, 0, len(list))
+	d.plan.Changes = make([]*Change, 0, len(list))
 	for i := range list {
 		if len(list[i].Aliases) > 1 {
 			d.plan.groups = append(d.plan.groups, list[i].Aliases)
@@ -221,16 +226,19 @@ func (b *Bulk) plan(ctx context.Context, tx *sqlx.Tx, list []Statement) (*Plan, 
 			d.take(&list[i].Fact)
 		}
 	}
-	slices.SortFunc(d.plan.Changes, func(a, b *Change) int { return compareRows(a.After.Key, b.After.Key) })
-	slices.SortFunc(d.plan.fresh, func(a, b *economy.PurchaseFact) int { return compareRows(a.Key, b.Key) })
-	slices.SortFunc(d.plan.noted, func(a, b versionRow) int { return compareRows(a.fact.Key, b.fact.Key) })
+	slices.SortFunc(d.plan.Changes, func(a, b *Change) int { return compareRows(&a.After.Key, &b.After.Key) })
+	slices.SortFunc(d.plan.noted, func(a, b versionRow) int { return compareRows(&a.fact.Key, &b.fact.Key) })
+	d.plan.events = appendTellings(d.plan.events, d.lane, d.plan.Changes, d.now)
 	return d.plan, nil
 }
 
 // compareRows orders keys as the tables' indexes do, so that two commits cannot wait
 // for each other, and neighbours are written together.
-func compareRows(a, b economy.PurchaseKey) int {
-	return cmp.Or(strings.Compare(a.TransactionID, b.TransactionID), cmp.Compare(a.Store, b.Store), cmp.Compare(a.Environment, b.Environment))
+func compareRows(a, b *economy.PurchaseKey) int {
+	if order := strings.Compare(a.TransactionID, b.TransactionID); order != 0 {
+		return order
+	}
+	return cmp.Or(cmp.Compare(a.Store, b.Store), cmp.Compare(a.Environment, b.Environment))
 }
 
 // read returns what is known of the statements' purchases.
@@ -313,7 +321,7 @@ func (d *decision) take(fact *economy.PurchaseFact) {
 		c.steps = 1
 		d.plan.New++
 		d.plan.Changes = append(d.plan.Changes, c)
-		d.plan.events = appendChanged(d.plan.events, d.lane, &economy.Purchase{}, &c.After, 1, d.now)
+		d.tell(c, &economy.Purchase{}, &c.After)
 		return
 	}
 	merged := economy.Merge(c.After, *fact)
@@ -326,8 +334,18 @@ func (d *decision) take(fact *economy.PurchaseFact) {
 	}
 	d.plan.Changed++
 	c.steps++
-	d.plan.events = appendChanged(d.plan.events, d.lane, &c.After, &merged, c.version+c.steps, d.now)
+	d.tell(c, &c.After, &merged)
 	c.After = merged
+}
+
+// tell keeps whom a step of a purchase concerns.
+func (d *decision) tell(c *Change, before, after *economy.Purchase) {
+	version := c.version + c.steps
+	told, others := concerned(before, after)
+	if told != "" {
+		c.tells(told, version)
+	}
+	d.plan.events = appendOwnership(d.plan.events, d.lane, after.Key, version, others, d.now)
 }
 
 // note keeps the statement, unless it is known to be written down: what a purchase
@@ -337,8 +355,12 @@ func (d *decision) note(s *state, fact *economy.PurchaseFact) {
 	if !s.hears(stamp) {
 		return
 	}
-	if s.change.New() {
-		d.plan.fresh = append(d.plan.fresh, fact)
+	if c := &s.change; c.New() {
+		if c.said == nil {
+			c.said = fact
+		} else {
+			c.more = append(c.more, fact)
+		}
 		return
 	}
 	for _, known := range s.change.Before.Stamps() {

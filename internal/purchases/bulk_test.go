@@ -80,7 +80,14 @@ func (b *books) bulk(t *testing.T) *purchases.Bulk {
 
 func nothing(context.Context, *sqlx.Tx, *purchases.Plan) error { return nil }
 
-// whole is everything that a bulk may write, as text.
+// named are the purchases that events tell players of, one or many in an event.
+const named = `(SELECT o.consumer, o.lane, o.payload->>'subject' AS player, (o.payload->>'time')::timestamptz AS at,
+		concat_ws('/', o.payload->'data'->>'store', o.payload->'data'->>'environment', t.key) AS key, t.value::bigint AS version
+	FROM outbox o, json_each_text(coalesce(o.payload->'data'->'transactions', json_build_object(o.payload->'data'->>'transaction_id', o.payload->'data'->'version'))) t
+	WHERE o.event_id LIKE '%.changed')`
+
+// whole is everything that a bulk may write, as text. An event may tell of many
+// purchases, or of one: what is told to whom, up to which version, is the same.
 func (b *books) whole(t *testing.T) []string {
 	t.Helper()
 	var rows []string
@@ -88,8 +95,18 @@ func (b *books) whole(t *testing.T) []string {
 		SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
 		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
 		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
-		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o) all_of_it ORDER BY line COLLATE "C"`))
+		UNION ALL SELECT 'told ' || concat_ws(' ', consumer, lane, player, at, key, max(version)) FROM `+named+` n GROUP BY consumer, lane, player, at, key
+		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'
+		) all_of_it ORDER BY line COLLATE "C"`))
 	return rows
+}
+
+// steps are the versions of purchases that players are told of.
+func (b *books) steps(t *testing.T) []string {
+	t.Helper()
+	var list []string
+	require.NoError(t, b.db.Select(&list, `SELECT concat_ws(' ', consumer, lane, player, key, version) FROM `+named+` n`))
+	return list
 }
 
 func TestABulkEndsAsOneByOne(t *testing.T) {
@@ -111,6 +128,7 @@ func TestABulkEndsAsOneByOne(t *testing.T) {
 				changed += plan.Changed
 			}
 			require.Equal(t, one.whole(t), many.whole(t), "round %d", round)
+			require.Subset(t, one.steps(t), many.steps(t), "no step is told that was not one")
 		}
 		require.Greater(t, changed, 50)
 	})
@@ -180,7 +198,29 @@ func TestBulksBesideLiveCommitsEndAsOneMerge(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, purchase, row.Purchase)
 	}
-	require.Equal(t, b.count(t, "SELECT sum(version) FROM purchases"), b.count(t, "SELECT count(*) FROM outbox WHERE event_id LIKE '%.changed'"))
+	require.Equal(t, len(want), b.count(t, `SELECT count(*) FROM purchases p WHERE version = (SELECT max(version) FROM `+named+` n
+		WHERE n.player = p.app_user_id AND n.key = concat_ws('/', p.store, p.environment, p.transaction_id))`), "the owner of each is told of its last version")
+}
+
+// A player's purchases are told by one event, or by a few of a bounded size.
+func TestAPlayerIsToldOfManyPurchasesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	list := make([]purchases.Statement, 501)
+	for i := range list {
+		player := "bob"
+		if i > 0 {
+			player = "ann"
+		}
+		list[i].Fact = economy.PurchaseFact{
+			Key: key(fmt.Sprint("t", i)), Source: economy.FromExport, Kind: economy.FactSnapshot, At: hour(1), By: "export", AppUserID: player, Product: "p", PurchasedAt: hour(0),
+		}
+	}
+	plan, err := b.bulk(t).Merge(t.Context(), list, nothing)
+	require.NoError(t, err)
+	require.Equal(t, 4, plan.Owed)
+	require.Equal(t, 501, b.count(t, "WITH n AS MATERIALIZED (SELECT * FROM "+named+" named) SELECT count(*) FROM n JOIN purchases p ON p.app_user_id = n.player AND n.version = 1 AND n.key = concat_ws('/', p.store, p.environment, p.transaction_id)"))
+	require.Equal(t, 200, b.count(t, "SELECT max((SELECT count(*) FROM json_object_keys(payload->'data'->'transactions'))) FROM outbox"))
 }
 
 func TestABulkIsAllOrNothing(t *testing.T) {

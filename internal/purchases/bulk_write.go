@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,20 +46,23 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	for _, rows := range []*postgres.CopyRows{&r.purchases, &r.changed, &r.versions, &r.owed} {
 		rows.Reset()
 	}
-	id := outbox.NewID()
+	id, now := outbox.NewID(), b.config.Now()
 	for _, c := range plan.Changes {
 		into := &r.purchases
 		if !c.New() {
 			into = &r.changed
 		}
-		appendPurchase(into, &c.After, c.version+c.steps, b.config.Now(), id)
+		appendPurchase(into, &c.After, c.version+c.steps, now, id)
 		if !c.New() {
 			into.Int(c.version)
 		}
 		into.End()
-	}
-	for _, fact := range plan.fresh {
-		appendVersion(&r.versions, fact, b.config.Now())
+		if c.said != nil {
+			b.appendVersion(c.said, now)
+		}
+		for _, fact := range c.more {
+			b.appendVersion(fact, now)
+		}
 	}
 	if err := postgres.Copy(ctx, b.conn, "purchases", bulkPurchaseColumns, &r.purchases); err != nil {
 		return err
@@ -136,13 +140,14 @@ func insertVersions(ctx context.Context, tx *sqlx.Tx, list []versionRow) error {
 	return nil
 }
 
-func versionValues(r *versionRow) []string {
-	written := outbox.Written(*r, "")
-	values := make([]string, len(versionKind.Columns))
-	for i, column := range versionKind.Columns {
-		values[i] = written[column.Name]
+// versionValues are a statement's values in the order of versionKind's columns.
+func versionValues(r *versionRow) [9]string {
+	f := &r.fact
+	at := func(t time.Time) string { return t.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) }
+	return [...]string{
+		f.Key.TransactionID, string(f.Key.Store), string(f.Key.Environment), string(f.Source), f.By, at(f.At), at(r.at),
+		strconv.Itoa(int(f.Kind)), string(appendFact(nil, f)),
 	}
-	return values
 }
 
 // link writes the links that are new, and returns the events that have their customers
@@ -252,14 +257,17 @@ func appendPurchase(c *postgres.CopyRows, p *economy.Purchase, version int64, re
 	c.JSON(encodeStamps(p))
 }
 
-func appendVersion(c *postgres.CopyRows, f *economy.PurchaseFact, at time.Time) {
+// appendVersion writes a statement in the order of versionKind's columns.
+func (b *Bulk) appendVersion(f *economy.PurchaseFact, at time.Time) {
+	c := &b.rows.versions
+	b.fact = appendFact(b.fact[:0], f)
 	appendCopiedKey(c, f.Key)
 	c.Text(string(f.Source))
 	c.Text(f.By)
 	c.Time(f.At)
 	c.Time(at)
 	c.Int(int64(f.Kind))
-	c.JSON(appendFact(make([]byte, 0, 512), f))
+	c.JSON(b.fact)
 	c.End()
 }
 

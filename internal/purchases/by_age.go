@@ -2,7 +2,6 @@ package purchases
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/sluice-gems/sluice/internal/postgres"
@@ -98,11 +97,4 @@ func (s *Store) DeleteLateVersions(ctx context.Context, before time.Time, limit 
 func (s *Store) CountLateVersions(ctx context.Context, before time.Time) (n int64, err error) {
 	err = s.db.GetContext(ctx, &n, `SELECT count(*)`+lateVersions, before)
 	return n, err
-}
-
-// LastWebhook returns when the last authentic webhook was received; zero: never.
-func (s *Store) LastWebhook(ctx context.Context) (time.Time, error) {
-	var at sql.NullTime
-	err := s.db.GetContext(ctx, &at, "SELECT max(received_at) FROM webhook_events")
-	return at.Time.UTC(), err
 }

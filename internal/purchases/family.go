@@ -79,3 +79,12 @@ func readFamily(ctx context.Context, db sqlx.QueryerContext, ids []string) (fami
 	}
 	return f, nil
 }
+
+// Customer returns the customer a player is: all ids that are the same one.
+func (s *Store) Customer(ctx context.Context, appUserID string) (economy.Customer, error) {
+	family, err := readFamily(ctx, s.db, []string{appUserID})
+	if err != nil {
+		return economy.Customer{}, err
+	}
+	return family.customer(appUserID), nil
+}

@@ -77,8 +77,11 @@ func (h History) Effects(bought []economy.Bought, folded economy.Holdings, now t
 		effects.Rows = append(effects.Rows, conflictRow{h.Customer.ID, folded.Conflict, now})
 	}
 	for _, p := range h.Purchases {
+		if p.CatalogVersion > 0 {
+			continue
+		}
 		for _, b := range bought {
-			if b.Purchase.Key == p.Key && p.CatalogVersion == 0 && b.CatalogVersion > 0 {
+			if b.Purchase.Key == p.Key && b.CatalogVersion > 0 {
 				effects.Rows = append(effects.Rows, Bind(p.Key, b.CatalogVersion))
 				effects.Touches = append(effects.Touches, PurchaseKey(p.Key))
 			}

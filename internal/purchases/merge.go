@@ -42,20 +42,35 @@ func Merge(known Recorded, fact economy.PurchaseFact, lane events.Lane, now time
 }
 
 // appendChanged appends the events that have everybody folded whom a purchase's change
-// concerns, whose it is and was.
+// concerns.
 func appendChanged(list []events.Event, lane events.Lane, before, after *economy.Purchase, version int64, now time.Time) []events.Event {
-	concerned := [...]string{after.Owner.Value, after.Buyer.Value, before.Owner.Value, before.Buyer.Value}
-	first := -1
-	for i, id := range concerned {
-		if id == "" || slices.Contains(concerned[:i], id) {
-			continue
+	told, others := concerned(before, after)
+	if told != "" {
+		list = append(list, events.NewStorePurchaseChanged(lane, after.Key, version, told, now))
+	}
+	return appendOwnership(list, lane, after.Key, version, others, now)
+}
+
+// concerned returns whom a purchase's change concerns, whose it is and was: whom the
+// event of the change is about, and who else is to be folded.
+func concerned(before, after *economy.Purchase) (told string, others []string) {
+	all := [...]string{after.Owner.Value, after.Buyer.Value, before.Owner.Value, before.Buyer.Value}
+	for i, id := range all {
+		switch {
+		case id == "" || slices.Contains(all[:i], id):
+		case told == "":
+			told = id
+		default:
+			others = append(others, id)
 		}
-		if first < 0 {
-			first = len(list)
-			list = append(list, events.NewStorePurchaseChanged(lane, after.Key, version, id, now))
-			continue
-		}
-		list = append(list, events.NewStoreCustomerChanged(lane, events.CustomerOwnership, list[first].ID, id, now))
+	}
+	return told, others
+}
+
+// appendOwnership appends the events for those who are not told of the change itself.
+func appendOwnership(list []events.Event, lane events.Lane, key economy.PurchaseKey, version int64, others []string, now time.Time) []events.Event {
+	for _, id := range others {
+		list = append(list, events.NewStoreCustomerChanged(lane, events.CustomerOwnership, events.PurchaseChangedID(key, version), id, now))
 	}
 	return list
 }

@@ -31,7 +31,7 @@ var mergedColumns = []outbox.Column{
 	{Name: "app_user_id", Type: "text"}, {Name: "buyer", Type: "text"}, {Name: "product_id", Type: "text"},
 	{Name: "original_transaction_id", Type: "text"}, {Name: "ownership", Type: "text"}, {Name: "period", Type: "text"},
 	{Name: "paid_currency", Type: "text"}, {Name: "intent", Type: "text"}, {Name: "intent_detail", Type: "text"},
-	{Name: "stamps", Type: "jsonb"},
+	{Name: "stamps", Type: "json"},
 }
 
 var mergedKind = &outbox.Kind{
@@ -133,7 +133,7 @@ var versionKind = &outbox.Kind{
 	Name: "purchase_version",
 	Columns: withKey(
 		outbox.Column{Name: "source", Type: "text"}, outbox.Column{Name: "said_by", Type: "text"}, outbox.Column{Name: "said_at", Type: "timestamptz"},
-		outbox.Column{Name: "recorded_at", Type: "timestamptz"}, outbox.Column{Name: "kind", Type: "smallint"}, outbox.Column{Name: "fact", Type: "jsonb"},
+		outbox.Column{Name: "recorded_at", Type: "timestamptz"}, outbox.Column{Name: "kind", Type: "smallint"}, outbox.Column{Name: "fact", Type: "json"},
 	),
 	Steps: []outbox.Step{{Name: "insert", SQL: `INSERT INTO purchase_versions (transaction_id, store, environment, source, said_by, said_at, recorded_at, kind, fact)
 		SELECT r.transaction_id, r.store, r.environment, r.source, r.said_by, r.said_at, r.recorded_at, r.kind, r.fact FROM {rows} r

@@ -29,7 +29,7 @@ type books struct {
 }
 
 var subscriptions = outbox.Subscriptions{
-	events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.StoreWebhookReceivedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
+	events.StorePurchaseChangedV1: {"access"}, events.StorePurchaseChangedV2: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.StoreWebhookReceivedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
 }
 
 func newBooks(t *testing.T) *books {

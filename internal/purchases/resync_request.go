@@ -22,7 +22,7 @@ type ResyncAsked struct{ ResyncRequest }
 type ResyncRequest struct {
 	ID          string // UUIDv7, ours
 	AppUserID   string
-	Reason      events.ResyncReason // restore or silence
+	Reason      events.ResyncReason // restore, silence or list
 	RequestedAt time.Time
 	NextAt      time.Time // not again before
 }
@@ -108,16 +108,29 @@ func (s *Store) ResyncRequest(ctx context.Context, appUserID string, reason even
 	return r, ResyncFinished, nil
 }
 
+const (
+	// renewedAround is how long before the end of a period a store may charge for the next
+	// (the App Store: 24 hours), and how late the end may be told.
+	renewedAround = "1 day"
+	// comesBackWithin is how long after its end a subscription may be resumed: the App Store
+	// tries a failed payment for 60 days, Google Play lets customers pause for three months.
+	comesBackWithin = "92 days"
+)
+
 // MissedBetween returns players of whom a webhook may have been missed in a time, in
 // the order of their ids, at most limit of them beginning after an id: those whose
-// paid period ended then, or would have been renewed, and those who claimed then and
-// still wait.
+// paid period ended then, or was about to, so that it was renewed; those whose payment
+// failed or who paused before, and may have come back; and those who claimed then and
+// still wait. It cannot know who bought something then for the first time or once more,
+// was refunded, or was transferred.
 func (s *Store) MissedBetween(ctx context.Context, from, until time.Time, after string, limit int) ([]string, error) {
 	var ids []string
 	err := s.db.SelectContext(ctx, &ids, `SELECT app_user_id FROM (
-			SELECT app_user_id FROM purchases WHERE expires_at BETWEEN $1 AND $2 AND refunded_at IS NULL
+			SELECT app_user_id FROM purchases WHERE expires_at BETWEEN $1::timestamptz - $6::interval AND $2::timestamptz + $6::interval AND refunded_at IS NULL
+			UNION SELECT app_user_id FROM purchases WHERE expires_at BETWEEN $1::timestamptz - $7::interval AND $2 AND refunded_at IS NULL AND intent IN ($8, $9)
 			UNION SELECT app_user_id FROM claims WHERE claimed_at BETWEEN $1 AND $2 AND (state = 'pending' OR reason = $5)
-		) missed WHERE app_user_id > $3 ORDER BY app_user_id LIMIT $4`, from, until, after, limit, economy.ClaimUnknown)
+		) missed WHERE app_user_id > $3 ORDER BY app_user_id LIMIT $4`, from, until, after, limit, economy.ClaimUnknown,
+		renewedAround, comesBackWithin, economy.IntentBillingIssue, economy.IntentPaused)
 	if err != nil {
 		return nil, fmt.Errorf("read who may be missing webhooks: %w", err)
 	}

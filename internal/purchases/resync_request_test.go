@@ -1,6 +1,7 @@
 package purchases_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,7 +58,7 @@ func TestAWishToBeReadCountsOnceInItsTimeAndWhileItIsOwed(t *testing.T) {
 	}
 }
 
-func TestWhoMayBeMissingWebhooksIsWhosePeriodEndedOrWhoClaimed(t *testing.T) {
+func TestWhoMayBeMissingWebhooksIsWhosePeriodEndsOrMayGoOnOrWhoClaimed(t *testing.T) {
 	t.Parallel()
 	b := newBooks(t)
 	ends := func(id, user string, at int, change ...func(*economy.PurchaseFact)) {
@@ -70,8 +71,13 @@ func TestWhoMayBeMissingWebhooksIsWhosePeriodEndedOrWhoClaimed(t *testing.T) {
 	}
 	ends("t1", "ann", 50)
 	ends("t2", "ann", 51)
-	ends("t3", "bob", 39)
-	ends("t4", "cid", 61)
+	ends("t3", "bob", 40-25)
+	ends("t4", "cid", 60+25)
+	ends("t6", "gus", 60+23) // the store charged a day early
+	for i, intent := range []string{economy.IntentBillingIssue, economy.IntentPaused, economy.IntentCancelled} {
+		ends(fmt.Sprintf("t7%d", i), "hal-"+intent, 40-60*24, func(f *economy.PurchaseFact) { f.Intent = &economy.Intent{Code: intent} })
+	}
+	ends("t8", "ivy", 40-93*24, func(f *economy.PurchaseFact) { f.Intent = &economy.Intent{Code: economy.IntentPaused} })
 	ends("t5", "dan", 55, func(f *economy.PurchaseFact) { f.Refund = &economy.Refund{At: hour(2)} })
 	for user, at := range map[string]int{"eve": 45, "fay": 30} {
 		claim := economy.Claim{ID: outbox.NewID(), AppUserID: user, Store: economy.AppStore, TransactionID: "c" + user, ProductID: "premium", ClaimedAt: hour(at)}
@@ -79,7 +85,7 @@ func TestWhoMayBeMissingWebhooksIsWhosePeriodEndedOrWhoClaimed(t *testing.T) {
 	}
 	missed, err := b.store.MissedBetween(t.Context(), hour(40), hour(60), "", 10)
 	require.NoError(t, err)
-	require.Equal(t, []string{"ann", "eve"}, missed)
+	require.Equal(t, []string{"ann", "eve", "gus", "hal-billing_issue", "hal-paused"}, missed)
 	missed, err = b.store.MissedBetween(t.Context(), hour(40), hour(60), "ann", 1)
 	require.NoError(t, err)
 	require.Equal(t, []string{"eve"}, missed)

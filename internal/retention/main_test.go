@@ -35,7 +35,7 @@ func newWorld(t testing.TB, policy Policy) *world {
 	w := &world{}
 	w.Retention = &Retention{DB: db, Store: purchases.NewStore(db), Policy: policy, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler)}
 	w.committer = outbox.NewCommitter(outbox.CommitterConfig{DB: db, Subscriptions: outbox.Subscriptions{
-		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"},
+		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StorePurchaseChangedV2: {"access"}, events.StoreCustomerChangedV1: {"access"},
 	}})
 	t.Cleanup(w.committer.Close)
 	var first time.Time // what the migration found is a partition up to the next month

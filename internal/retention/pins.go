@@ -14,10 +14,14 @@ var webhookPins = []pin{
 // change of the purchase that is owed to somebody or set aside.
 const saidAbout = ` AND EXISTS (SELECT FROM purchase_versions v WHERE v.said_at >= $1::timestamptz AND v.said_at < $2::timestamptz AND v.transaction_id = `
 
+// The transactions that an event names: one (store.purchase.changed.v1), or many (v2).
+const named = `ANY (o.payload->'data'->>'transaction_id' || ARRAY(SELECT json_object_keys(o.payload->'data'->'transactions'))))`
+
 var versionPins = []pin{
 	{"pending claims", `SELECT count(*) FROM claims c WHERE c.state = 'pending'` + saidAbout + `c.transaction_id)`},
-	{"deliveries owed", `SELECT count(*) FROM outbox o WHERE o.event_id LIKE '%.changed'` + saidAbout + `o.payload->'data'->>'transaction_id')`},
-	// A dead letter's payload may be anything: it is read as text.
+	{"deliveries owed", `SELECT count(*) FROM outbox o WHERE o.event_id LIKE '%.changed'` + saidAbout + named},
+	// A dead letter's payload may be anything: it is read as text, in which transactions
+	// stand behind transaction_id, or before their versions.
 	{"open dead letters", `SELECT count(*) FROM dead_letters d WHERE d.resolved_at IS NULL AND d.event_id LIKE '%.changed'` +
-		saidAbout + `substring(encode(d.payload, 'escape') FROM '"transaction_id":"([^"]*)"'))`},
+		saidAbout + `ANY (ARRAY(SELECT coalesce(m[1], m[2]) FROM regexp_matches(encode(d.payload, 'escape'), '"transaction_id":"([^"]*)"|"([^"]*)":[0-9]+[,}]', 'g') m)))`},
 }

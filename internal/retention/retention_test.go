@@ -8,7 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/audit"
+	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -70,6 +72,16 @@ func TestAMonthIsDroppedWholeUnlessSomethingOpenHoldsIt(t *testing.T) {
 	w.said(t, "changed", first.AddDate(0, 1, 1))
 	w.said(t, "gone", first.AddDate(0, 2, 1))
 	w.exec(t, "DELETE FROM outbox WHERE event_id LIKE '%.changed' AND payload->'data'->>'transaction_id' <> 'changed'")
+	one := events.NewStorePurchasesChanged(events.Bulk, economy.AppStore, economy.Production, []events.Version{{TransactionID: "another", Version: 1}, {TransactionID: "changed", Version: 1}}, "ann", first)
+	raw, err := one.Encode()
+	require.NoError(t, err)
+	w.exec(t, "UPDATE outbox SET payload = $1 WHERE payload->'data'->>'transaction_id' = 'changed'", string(raw)) // as a backfill tells of many
+	w.exec(t, `INSERT INTO dead_letters (event_id, consumer, lane, subject, payload, attempts, error, resolved_at)
+		SELECT event_id, 'set aside', lane, subject, convert_to(payload::text, 'UTF8'), 1, 'x', NULL FROM outbox WHERE event_id LIKE '%.changed'`)
+	for _, pin := range versionPins[1:] {
+		require.Equal(t, 1, w.count(t, strings.NewReplacer("$1", "'-infinity'", "$2", "'infinity'").Replace(pin.query)), pin.what)
+	}
+	w.exec(t, "DELETE FROM dead_letters WHERE consumer = 'set aside'")
 	claim := economy.Claim{ID: outbox.NewID(), AppUserID: "ann", Store: economy.AppStore, TransactionID: "claimed", ProductID: "p", ClaimedAt: first}
 	w.commit(t, outbox.Effects{Guard: purchases.Claimed{Claim: claim}})
 	name := func(table string, month int) string { return table + first.AddDate(0, month, 0).Format("_2006_01") }
@@ -164,9 +176,12 @@ func TestARetainedDatabasePassesTheAudit(t *testing.T) {
 		ID: "vatx_1", AppUserID: "ann", Environment: economy.Production, Source: economy.PurchaseSource, Store: economy.AppStore, Adjustments: economy.Amounts{"GEM": 100}, At: old,
 	}, old)})
 	const spend = "01980000-0000-7000-8000-000000000001"
-	w.exec(t, `INSERT INTO catalog_versions (fingerprint, body) VALUES ('test', '{"items":{"sword":{"hand_over":{"port":"inventory"}}}}')`)
+	_, err := books.NewCatalogs(w.DB).Store(t.Context(), economy.Catalog{Items: map[string]economy.Item{
+		"sword": {ID: "sword", Price: economy.Amounts{"GEM": 50}, QuantityMin: 1, QuantityMax: 1, HandOver: economy.HandOver{Port: economy.HandOverInventory}},
+	}})
+	require.NoError(t, err)
 	w.exec(t, `INSERT INTO adjustments (id, leased_until, opened_at, settled_at, change_id, app_user_id, purpose, state, idempotency_key, body, leased_by, deltas)
-		VALUES ($1, $2, $2, $2, $1, 'ann', 'charge', 'applied', 'k', '{}', '', '{"GEM": -50}')`, spend, old)
+		VALUES ($1, $2, $2, $2, $1, 'ann', 'charge', 'applied', 'k', '{"adjustments":{"GEM":-50}}', '', '{"GEM": -50}')`, spend, old)
 	w.exec(t, `INSERT INTO spends (id, quantity, catalog_version, accepted_at, finished_at, adjustment_id, change_id, app_user_id, idempotency_key, item, state, left_state, cost, kind)
 		VALUES ($1, 1, 1, $2, $2, $1, $1, 'ann', 'k', 'sword', 'fulfilled', 'charged', '{"GEM": 50}', 'spend')`, spend, old)
 	w.exec(t, `INSERT INTO ledger_entries (spend_id, amount, entered_at, app_user_id, kind, currency, debit, credit)
