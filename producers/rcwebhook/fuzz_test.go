@@ -45,7 +45,7 @@ func FuzzWebhook(f *testing.F) {
 		r.Header["Authorization"], r.Header[signatureHeader] = []string{authorized}, []string{signature}
 		w := httptest.NewRecorder()
 		in.ServeHTTP(w, r)
-		authentic := authorized == authorization && signed && len(body) <= bodyMax
+		authentic := authorized == authorization && signed && len(body) <= BodyMax
 		switch w.Code {
 		case http.StatusOK, http.StatusBadRequest:
 			if len(kept) != 1 || !authentic {

@@ -17,8 +17,6 @@ import (
 const (
 	// Path is where RevenueCat sends to.
 	Path = "/webhooks/revenuecat"
-	// bodyMax is the largest body; events have a few kilobytes.
-	bodyMax = 1 << 20
 	// InHandMax bounds the requests in hand, and so what bodies take of memory. The
 	// next one is 503 and comes again in five minutes.
 	InHandMax = 1024
@@ -51,16 +49,15 @@ type Config struct {
 
 // Intake takes webhooks over HTTP. It is safe for concurrent use.
 type Intake struct {
-	committer    Committer
-	proof        Proof
-	environments Environments
-	redact       []string
-	now          func() time.Time
-	newID        func() string
-	log          *slog.Logger
-	metrics      *metrics
-	hand         chan struct{}
-	commits      chan struct{}
+	committer Committer
+	proof     Proof
+	policy    Policy
+	now       func() time.Time
+	newID     func() string
+	log       *slog.Logger
+	metrics   *metrics
+	hand      chan struct{}
+	commits   chan struct{}
 }
 
 // New checks the configuration, all of it at once.
@@ -88,7 +85,7 @@ func New(c Config) (*Intake, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Intake{
-		committer: c.Committer, proof: c.Proof, environments: c.Environments, redact: c.Redact,
+		committer: c.Committer, proof: c.Proof, policy: Policy{c.Environments, c.Redact},
 		now: c.Now, newID: c.NewID, log: c.Log, metrics: newMetrics(c.Metrics, c.Last, c.Now),
 		hand: make(chan struct{}, InHandMax), commits: make(chan struct{}, InCommitMax),
 	}, nil

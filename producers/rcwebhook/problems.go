@@ -42,7 +42,7 @@ func brokenOff() *producers.Problem {
 func tooLarge() *producers.Problem {
 	return &producers.Problem{
 		Slug: "body-too-large", Status: http.StatusRequestEntityTooLarge, Title: "The body is too large", Short: "Bad request",
-		Detail: fmt.Sprintf("The body may have %d bytes at most.", bodyMax),
+		Detail: fmt.Sprintf("The body may have %d bytes at most.", BodyMax),
 	}
 }
 

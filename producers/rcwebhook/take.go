@@ -90,14 +90,17 @@ func (in *Intake) refused(err error) taken {
 	return taken{problem: notAuthentic(), cause: err}
 }
 
+// growMax is what a body may ask for ahead, before a byte of it came: usual ones are smaller.
+const growMax = 16 << 10
+
 // readBody reads the whole body, byte for byte.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *producers.Problem) {
-	if r.ContentLength > bodyMax {
+	if r.ContentLength > BodyMax {
 		return nil, tooLarge()
 	}
 	var body bytes.Buffer
-	body.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
+	body.Grow(int(min(max(r.ContentLength, 0), growMax)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, BodyMax))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge()
 	}
@@ -109,10 +112,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *producers.Proble
 
 // keep commits what is authentic: the raw event and what it owes, or the body alone.
 func (in *Intake) keep(r *http.Request, body []byte, now time.Time) taken {
-	received := purchases.Received{
-		ReceivedAt: now, Headers: keptHeaders(r.Header), Body: redact(body, in.redact),
-	}
-	event, err := parse(body)
+	received, event, err := in.policy.judge(body)
+	received.ReceivedAt, received.Headers = now, keptHeaders(r.Header)
 	if err == nil {
 		t := in.keepEvent(r.Context(), received, event)
 		if _, refused := errors.AsType[*outbox.DataError](t.cause); !refused {
@@ -120,7 +121,9 @@ func (in *Intake) keep(r *http.Request, body []byte, now time.Time) taken {
 		}
 		err = fmt.Errorf("PostgreSQL cannot hold it (SQLSTATE %s)", postgres.Code(t.cause)) // its own words may name the player
 	}
-	received.EventKey, received.Verdict, received.Error = purchases.BodyKey(body), purchases.Undecodable, printable(err.Error())
+	received = purchases.Received{
+		EventKey: purchases.BodyKey(body), ReceivedAt: now, Verdict: purchases.Undecodable, Error: printable(err.Error()), Headers: received.Headers, Body: received.Body,
+	}
 	t := in.commit(r.Context(), received, nil)
 	if t.problem == nil {
 		t.problem, t.cause = notAnEvent("cannot be read as one: "+received.Error), err
@@ -148,42 +151,9 @@ func printable(text string) string {
 	return text
 }
 
-// parse reads the head of an event, and refuses what PostgreSQL cannot keep.
-func parse(body []byte) (webhooks.Event, error) {
-	if !utf8.Valid(body) {
-		return webhooks.Event{}, errors.New("it is not UTF-8")
-	}
-	event, err := webhooks.Parse(body)
-	if err != nil {
-		return webhooks.Event{}, err
-	}
-	for _, text := range []string{event.ID, string(event.Type), event.Environment, event.AppUserID} {
-		if strings.ContainsRune(text, 0) {
-			return webhooks.Event{}, errors.New("a NUL stands in its id, type, environment or player")
-		}
-	}
-	return event, nil
-}
-
 // keepEvent commits an event and, when we take it, whom it is owed to.
 func (in *Intake) keepEvent(ctx context.Context, received purchases.Received, event webhooks.Event) taken {
-	received.EventKey, received.EventAt, received.Type, received.Environment = event.ID, event.At, string(event.Type), event.Environment
-	received.Verdict = purchases.Accepted
-	var owed func(webhookID string) []events.Event
-	switch {
-	case !in.environments.take(event):
-		received.Verdict = purchases.RefusedEnvironment
-	case event.AppUserID == "": // there is no one to do anything for
-	case event.Route() == webhooks.RoutePurchases:
-		owed = func(id string) []events.Event {
-			return []events.Event{events.NewStoreWebhookReceived(id, event.AppUserID, received.ReceivedAt)}
-		}
-	case event.Route() == webhooks.RouteCurrency:
-		owed = func(id string) []events.Event {
-			return []events.Event{events.NewStoreCurrencyMoved(id, event.AppUserID, received.ReceivedAt)}
-		}
-	}
-	t := in.commit(ctx, received, owed)
+	t := in.commit(ctx, received, func(id string) []events.Event { return tells(event, received.Verdict, id, received.ReceivedAt) })
 	t.event, t.nobody = event, received.Verdict == purchases.Accepted && event.AppUserID == "" && event.Route() != webhooks.RouteNobody
 	if event.Type == webhooks.Test && t.problem == nil {
 		in.log.InfoContext(ctx, "test webhook arrived: RevenueCat reaches us and is authentic", "webhook_id", t.id, "event_id", event.ID, "environment", event.Environment)
