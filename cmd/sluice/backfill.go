@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"text/tabwriter"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/internal/exports"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
@@ -17,6 +20,9 @@ import (
 type backfillCommand struct {
 	Transactions backfillTransactionsCommand `cmd:"" help:"Replay transactions exports: purchases, refunds, aliases."`
 	Currency     backfillCurrencyCommand     `cmd:"" help:"Hold RevenueCat's ledger of currency against ours, and settle what is unknown."`
+	Customers    backfillCustomersCommand    `cmd:"" help:"Take customer lists: links of ids, and whom to read from RevenueCat again."`
+	Events       backfillEventsCommand       `cmd:"" help:"Replay an archive of webhooks."`
+	Export       backfillExportCommand       `cmd:"" help:"Write an archive of the webhooks we keep."`
 	List         backfillListCommand         `cmd:"" help:"List backfills, newest first."`
 	Show         backfillShowCommand         `cmd:"" help:"Show a backfill and its files."`
 	Pause        backfillPauseCommand        `cmd:"" help:"Have a backfill wait. Its process stays."`
@@ -24,8 +30,12 @@ type backfillCommand struct {
 	Cancel       backfillCancelCommand       `cmd:"" help:"End a backfill for good. What it recorded stays."`
 }
 
-// openBackfills opens the database for a command about backfills.
+// openBackfills opens the database for a command about backfills, in a process that
+// keeps its memory small unless GOMEMLIMIT says otherwise.
 func openBackfills(ctx context.Context) (config.Config, *sqlx.DB, error) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(backfill.MemoryLimit)
+	}
 	cfg, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleRelay)
 	if err != nil {
 		return cfg, nil, err
@@ -124,8 +134,12 @@ func showBackfill(out io.Writer, r backfill.Run) error {
 		n    int64
 	}{
 		{"rows", r.Counts.Rows()}, {"new", r.Counts.New}, {"changed", r.Counts.Changed}, {"unchanged", r.Counts.Same},
-		{"filtered", r.Counts.Skipped}, {"rejected", r.Counts.Refused}, {"links", r.Counts.Links},
+		{"filtered", r.Counts.Skipped}, {"rejected", r.Counts.Refused}, {"links", r.Counts.Links}, {"to be read again", r.Counts.Wishes},
+		{"environment not taken", r.Counts.Apart},
 	} {
+		if count.n == 0 && !fitting(r.Command.Feed, count.name) {
+			continue
+		}
 		line(count.name, "%s", thousands(count.n))
 	}
 	if err := w.Flush(); err != nil || len(r.Files) == 0 {
@@ -141,6 +155,21 @@ func showBackfill(out io.Writer, r backfill.Run) error {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\n", f.URL, read, f.RowDone, f.New, f.Changed, f.Same, f.Refused)
 	}
 	return w.Flush()
+}
+
+// fitting reports whether a count says something of a feed even when it is 0.
+func fitting(feed exports.Feed, count string) bool {
+	switch count {
+	case "changed":
+		return feed == exports.Transactions
+	case "links":
+		return feed != exports.Events
+	case "to be read again":
+		return feed == exports.Customers
+	case "environment not taken":
+		return false
+	}
+	return true
 }
 
 // backfillPauseCommand has a run wait.

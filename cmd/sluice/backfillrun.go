@@ -16,20 +16,40 @@ import (
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
-// backfillFlags are how a backfill works; none of them changes what it does.
+// backfillPace is how every backfill works; none of it changes what it does.
+type backfillPace struct {
+	Rate    int    `help:"Rows per second at most; 0 is as fast as it goes."`
+	Backlog int    `help:"Wait while consumers are owed more deliveries of the lane bulk than this; 0 never waits." default:"${backfill_backlog}"`
+	Share   int    `help:"Percent of the time that it works while players spend, so that they do not wait for it; 100 is all of it." default:"${backfill_share}"`
+	Rejects string `help:"File for rejected rows, with line and reason; unset: backfill-ID-rejected.csv in this folder." type:"path"`
+	JSON    bool   `help:"Print the result as JSON." name:"json"`
+}
+
+func (p backfillPace) check() error {
+	if p.Rate < 0 || p.Backlog < 0 || p.Share < 1 || p.Share > 100 {
+		return exitError{errors.New("--rate and --backlog must be 0 or more, --share 1 to 100"), exitBadUsage}
+	}
+	return nil
+}
+
+// backfillFlags are how a backfill of transactions works.
 type backfillFlags struct {
-	Rate        int           `help:"Rows per second at most; 0 is as fast as it goes."`
-	Workers     int           `help:"Commits that are prepared at once; each takes a CPU of PostgreSQL's." default:"${backfill_workers}"`
-	Backlog     int           `help:"Wait while consumers are owed more deliveries of the lane bulk than this; 0 never waits." default:"${backfill_backlog}"`
-	CommitMax   time.Duration `help:"Slow down while a commit takes longer than this, so that players do not wait; 0 never does." default:"${backfill_commit_max}"`
-	LimitImpact int64         `help:"Pause before more players than this were changed; 0 is any number."`
-	Rejects     string        `help:"File for rejected rows, with line and reason; unset: backfill-ID-rejected.csv in this folder." type:"path"`
-	JSON        bool          `help:"Print the result as JSON." name:"json"`
+	backfillPace
+	Workers     int   `help:"Commits that are prepared at once; each takes a CPU of PostgreSQL's. Customer lists and archives are read in order, by one." default:"${backfill_workers}"`
+	LimitImpact int64 `help:"Pause before more players than this were changed; 0 is any number. Of transactions only."`
 }
 
 func (f backfillFlags) check() error {
-	if f.Rate < 0 || f.Backlog < 0 || f.CommitMax < 0 || f.LimitImpact < 0 || f.Workers < 1 || f.Workers > 8 {
-		return exitError{errors.New("--rate, --backlog, --commit-max and --limit-impact must be 0 or more, --workers 1 to 8"), exitBadUsage}
+	if f.LimitImpact < 0 || f.Workers < 1 || f.Workers > 8 {
+		return exitError{errors.New("--limit-impact must be 0 or more, --workers 1 to 8"), exitBadUsage}
+	}
+	return f.backfillPace.check()
+}
+
+// between refuses a time that ends before it begins.
+func between(since, until time.Time) error {
+	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		return exitError{errors.New("--since must be before --until"), exitBadUsage}
 	}
 	return nil
 }
@@ -42,12 +62,7 @@ type backfillFilter struct {
 	Player  []string  `help:"Only rows that name this App User ID; may be repeated." sep:"none"`
 }
 
-func (f backfillFilter) check() error {
-	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
-		return exitError{errors.New("--since must be before --until"), exitBadUsage}
-	}
-	return nil
-}
+func (f backfillFilter) check() error { return between(f.Since, f.Until) }
 
 func (f backfillFilter) filter() backfill.Filter {
 	return backfill.Filter{Since: f.Since.UTC(), Until: f.Until.UTC(), Products: f.Product, Players: f.Player}
@@ -162,8 +177,8 @@ func (f backfillFlags) run(ctx context.Context, io stdio, cfg config.Config, db 
 	rejects := &rejectsFile{path: path}
 	progress := newBackfillProgress(io)
 	engine := &backfill.Engine{
-		DB: db, Subscriptions: consumers.Subscriptions(specs), Now: clock, Log: newLog(cfg.Log, io.Err),
-		Workers: f.Workers, BacklogMax: f.Backlog, Rate: f.Rate, CommitMax: f.CommitMax, ImpactMax: f.LimitImpact, Refused: rejects, Report: progress.report,
+		DB: db, Subscriptions: consumers.Subscriptions(specs), Now: clock, Log: newLog(cfg.Log, io.Err), Judge: webhookPolicy(cfg).Judge,
+		Workers: f.Workers, BacklogMax: f.Backlog, Rate: f.Rate, Share: float64(f.Share) / 100, ImpactMax: f.LimitImpact, Refused: rejects, Report: progress.report,
 	}
 	started := time.Now()
 	run, err := engine.Run(ctx, run, files)
@@ -196,8 +211,14 @@ func printBackfill(io stdio, run backfill.Run, took time.Duration, rows int64, r
 		return err
 	}
 	c := run.Counts
-	if run.State == backfill.Done && c.New+c.Changed+c.Links == 0 {
+	if run.State == backfill.Done && c.New+c.Changed+c.Links+c.Wishes == 0 {
 		_, _ = fmt.Fprintln(io.Out, "\nNothing changed: every row was known already.")
+	}
+	if c.Wishes > 0 {
+		_, _ = fmt.Fprintf(io.Out, "\n%s customers will be read again by sluice work, as RevenueCat's limit allows: see sluice lag.\n", thousands(c.Wishes))
+	}
+	if c.Apart > 0 {
+		_, _ = fmt.Fprintf(io.Out, "\n%s events are of an environment that SLUICE_WEBHOOK_ENVIRONMENT does not take: they were kept, and change nothing.\n", thousands(c.Apart))
 	}
 	if rejects != "" {
 		_, _ = fmt.Fprintf(io.Out, "\nRejected rows: %s\n", rejects)

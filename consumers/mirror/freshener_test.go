@@ -126,11 +126,12 @@ func TestABurstOfPlayersIsBounded(t *testing.T) {
 func TestRunEndsWithItsContextAndWakesForWhatIsWanted(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	d.Want("ann", d.clock)
+	require.Len(t, d.wake, 1, "whoever waits is told")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { d.Run(ctx); close(ended) }()
-	d.wake <- struct{}{}
-	d.wake <- struct{}{} // taken, so it runs
+	d.wake <- struct{}{} // the first is taken, so it runs
 	cancel()
 	<-ended
 }

@@ -43,11 +43,12 @@ type Consumer struct {
 // concurrency is how many deliveries a process works on: see access.
 const concurrency = 8
 
-// Spec is what mirror is to the rest of the system.
+// Spec is what mirror is to the rest of the system. It reads every lane its events
+// travel on, so that the replay of an archive delays no movement of today.
 var Spec = consumers.Spec{
 	Name:        "mirror",
 	Types:       []events.Type{events.StoreCurrencyMovedV1},
-	Lanes:       []events.Lane{events.Store},
+	Lanes:       []events.Lane{events.Store, events.Bulk},
 	Concurrency: concurrency,
 }
 

@@ -10,6 +10,7 @@ const (
 	Transactions Feed = "transactions"
 	Currency     Feed = "currency"
 	Customers    Feed = "customers"
+	Events       Feed = "events" // archives of webhooks, as JSON lines: see OpenLines
 )
 
 // File is an export's file, found but not opened.

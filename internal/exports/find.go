@@ -26,7 +26,7 @@ import (
 // and azblob.
 //
 // Of a folder, files of another feed, and those that are neither CSV, gzip nor Parquet
-// by name, are left out with a warning, hidden ones without. A file that is named, or
+// by name (of Events: JSON lines), are left out with a warning, hidden ones without. A file that is named, or
 // matched by a glob, is always taken.
 //
 // Errors say which of the urls is wrong, all of them at once: it names nothing, or
@@ -216,6 +216,12 @@ const (
 	transactionName = "transactions"
 )
 
+// How names end of files that hold rows, and of those that hold lines of JSON.
+var (
+	tableEndings = []string{".csv", ".gz", ".parquet"}
+	lineEndings  = []string{".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz"}
+)
+
 // wanted reports whether a file of a folder, by its path below it, is one of the feed.
 func (f *finder) wanted(below, name string) bool {
 	parts := strings.Split(below, "/")
@@ -226,7 +232,11 @@ func (f *finder) wanted(below, name string) bool {
 	ofCurrency := slices.Contains(parts[:len(parts)-1], currencyName) || strings.HasPrefix(last, currencyName)
 	ofTransactions := strings.HasPrefix(last, transactionName)
 	another := f.feed != Currency && ofCurrency || f.feed != Transactions && ofTransactions
-	if !another && (strings.HasSuffix(last, ".csv") || strings.HasSuffix(last, ".gz") || strings.HasSuffix(last, ".parquet")) {
+	endings := tableEndings
+	if f.feed == Events {
+		endings = lineEndings
+	}
+	if !another && slices.ContainsFunc(endings, func(ending string) bool { return strings.HasSuffix(last, ending) }) {
 		return true
 	}
 	f.left = append(f.left, name)

@@ -77,6 +77,20 @@ var magics = []struct {
 
 // table tells the format from the first bytes and finds the feed's columns.
 func (o *opened) table(ctx context.Context, f *feed, opts Options) (*table, error) {
+	first, err := o.first()
+	if err != nil {
+		return nil, err
+	}
+	source, err := o.source(ctx, f, opts, first)
+	if err != nil {
+		return nil, err
+	}
+	return newTable(ctx, o.file.URL, f, source, opts.FromRow)
+}
+
+// first returns the bytes that tell the format, and refuses those of formats that
+// nobody reads.
+func (o *opened) first() ([]byte, error) {
 	first, err := o.input.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, &FileError{File: o.file.URL, Reason: "the file cannot be read", Remedy: remedyOpen(o.file.URL), Err: err}
@@ -86,11 +100,7 @@ func (o *opened) table(ctx context.Context, f *feed, opts Options) (*table, erro
 			return nil, &FileError{File: o.file.URL, Reason: m.reason, Remedy: m.remedy}
 		}
 	}
-	source, err := o.source(ctx, f, opts, first)
-	if err != nil {
-		return nil, err
-	}
-	return newTable(ctx, o.file.URL, f, source, opts.FromRow)
+	return first, nil
 }
 
 func (o *opened) source(ctx context.Context, f *feed, opts Options, first []byte) (source, error) {
@@ -101,16 +111,24 @@ func (o *opened) source(ctx context.Context, f *feed, opts Options, first []byte
 	if rowMax <= 0 {
 		rowMax = RowMaxDefault
 	}
-	var input io.Reader = o.input
-	if bytes.HasPrefix(first, []byte{0x1f, 0x8b}) {
-		unzip, err := gzip.NewReader(o.input)
-		if err != nil {
-			return nil, o.damagedGzip(err)
-		}
-		o.unzip = unzip
-		input = readerFunc(o.unzipped)
+	input, err := o.text(first)
+	if err != nil {
+		return nil, err
 	}
 	return newCSV(o.file.URL, input, rowMax, f.known())
+}
+
+// text returns what the file holds, unpacked.
+func (o *opened) text(first []byte) (io.Reader, error) {
+	if !bytes.HasPrefix(first, []byte{0x1f, 0x8b}) {
+		return o.input, nil
+	}
+	unzip, err := gzip.NewReader(o.input)
+	if err != nil {
+		return nil, o.damagedGzip(err)
+	}
+	o.unzip = unzip
+	return readerFunc(o.unzipped), nil
 }
 
 // unzipped reads on, and says of an end before the end what it is.

@@ -22,6 +22,9 @@ type TransactionRow struct {
 	UpdatedAt time.Time
 	// Product is what the row is of, also where Fact does not say it, see Invalidated.
 	Product string
+	// Original is the transaction that the row's subscription began with, also where Fact
+	// does not say it; the row's own where none is told.
+	Original string
 	// Invalidated: the store took the transaction back before it began (Google, an end
 	// before the start). Fact then says only whose it is and that it ended: alone it
 	// confirms no purchase, and brings nothing.
@@ -162,6 +165,7 @@ func (p *transactionParser) identity(row *TransactionRow) {
 		fact.Key.Environment = economy.Sandbox
 	}
 	fact.Key.TransactionID = economy.TransactionID(fact.Key.Store, id.of(all), fact.Renewal)
+	row.Original = cmp.Or(fact.Original, fact.Key.TransactionID)
 }
 
 // renewal is part of the key, so it must be there: Stripe repeats its ids.

@@ -72,7 +72,7 @@ func TestARowBecomesTheFactThatItStates(t *testing.T) {
 				Paid: &economy.Price{Currency: "EUR", Micros: 8_490_000}, PaidUSD: new(int64(9_990_000)),
 				ExpiresAt: &periodEnd, GraceUntil: never, EndedAt: never, Refund: &economy.Refund{},
 			}, r.Fact)
-			is.Equal(exports.TransactionRow{Row: 1, Line: 2, Fact: r.Fact, UpdatedAt: r.Fact.At, Product: "vip:monthly"}, r)
+			is.Equal(exports.TransactionRow{Row: 1, Line: 2, Fact: r.Fact, UpdatedAt: r.Fact.At, Product: "vip:monthly", Original: "t1"}, r)
 		}},
 		"a purchase without an end has none": {
 			cells{"is_auto_renewable": "false", "end_time": "", "effective_end_time": ""},
@@ -116,6 +116,7 @@ func TestARowBecomesTheFactThatItStates(t *testing.T) {
 			cells{"store": "play_store", "end_time": "2026-03-01 09:59:00", "effective_end_time": "2026-03-01 09:59:00"},
 			func(is *require.Assertions, r exports.TransactionRow) {
 				is.True(r.Invalidated)
+				is.Equal("t1", r.Original, "it is dealt with its other versions")
 				is.Equal("vip:monthly", r.Product)
 				is.Equal(new(at(10).Add(-time.Minute)), r.Fact.EndedAt)
 				is.Nil(r.Fact.ExpiresAt)

@@ -52,6 +52,7 @@ func fromEnv(name string, or int) int {
 //	go test -run '^$' -bench Backfill -benchtime 1x -timeout 30m ./producers/backfill
 func BenchmarkBackfill(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as cmd/sluice does
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(backfill.MemoryLimit))
 	rows := int64(fromEnv("BACKFILL_ROWS", benchRows))
 	path := export(b, b.TempDir(), "transactions.csv.gz", generator.Options{Seed: 1, Rows: rows, Format: generator.Gzip})
 	for range b.N {

@@ -69,7 +69,7 @@ func BenchmarkCommitsBesideABackfill(b *testing.B) {
 		beside, cancel := context.WithCancel(b.Context())
 		engine := newEngine(db)
 		engine.Chunk, engine.Workers, engine.Rate = fromEnv("BACKFILL_CHUNK", 0), fromEnv("BACKFILL_WORKERS", benchWorkers), fromEnv("BACKFILL_RATE", 0)
-		engine.CommitMax = time.Duration(fromEnv("BACKFILL_COMMIT_MS", int(backfill.CommitMaxDefault.Milliseconds()))) * time.Millisecond
+		engine.Share = float64(fromEnv("BACKFILL_SHARE", 100*backfill.ShareDefault)) / 100
 		began := time.Now()
 		go func() {
 			defer cancel()

@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,14 +13,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/pacing"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
 // The engine's defaults.
 const (
-	// ChunkDefault is the rows of one commit: 0.1 s of work. Larger ones gain little, and
-	// keep a webhook of one of their purchases waiting.
-	ChunkDefault = 2000
+	// MemoryLimit is the soft limit of the heap for a process that runs a backfill
+	// (debug.SetMemoryLimit): chunks are garbage in bulk, and the next ones take their place.
+	MemoryLimit = 128 << 20
+	// ChunkDefault is the rows of one commit: 0.15 to 0.3 s of work. Larger ones gain little,
+	// and keep a webhook of one of their purchases waiting.
+	ChunkDefault = 5000
+	// chunkBeside is how many rows a commit has at most while players spend.
+	chunkBeside = 2000
 	// WorkersDefault is how many commits are prepared at once. PostgreSQL works on each
 	// with one CPU; more than its CPUs gain nothing and keep spends waiting.
 	WorkersDefault = 2
@@ -42,11 +49,12 @@ type Engine struct {
 	Now           func() time.Time
 	Log           *slog.Logger
 
+	Judge      Judge          // of a feed of events: says what becomes of each
 	Chunk      int            // optional: rows per commit; 0: ChunkDefault, fewer with more workers
 	Workers    int            // optional: commits that are prepared at once; 0: WorkersDefault
 	BacklogMax int            // optional: deliveries of the lane Bulk that may be owed; 0: any number
 	Rate       int            // optional: rows per second; 0: as fast as it goes
-	CommitMax  time.Duration  // optional: slow down while a commit of somebody else takes longer; 0: never
+	Share      float64        // optional: of the time that it works while players spend; 0: ShareDefault, 1: all of it
 	ImpactMax  int64          // optional: pause before more players than this were changed; 0: any number
 	Refused    Refusals       // optional: where rejected rows go
 	Report     func(Progress) // optional: called after each commit, and while it waits; calls come one at a time, without Run.Files
@@ -84,7 +92,7 @@ type session struct {
 	runs  Runs
 	since time.Time
 	pace  pace
-	spare spare
+	give  giveWay
 
 	telling sync.Mutex // held by the one call of Report or Refused
 	mu      sync.Mutex // guards what follows, never while anything is waited for
@@ -102,7 +110,9 @@ type session struct {
 // database's.
 func (e *Engine) Run(ctx context.Context, run Run, files []exports.File) (Run, error) {
 	s := &session{Engine: e, runs: Runs{e.DB}, run: run, players: map[string]bool{}, since: time.Now()}
-	s.pace.session, s.spare.session = s, s
+	s.pace.session = s
+	s.give.players = pacing.Players{DB: e.DB, Log: e.Log}
+	s.give.pacer = pacing.Pacer{Spending: s.give.players.Spending, Share: cmp.Or(e.Share, ShareDefault), RestMax: restMax}
 	release, err := s.runs.take(ctx, run.ID)
 	if err != nil {
 		return run, err
@@ -110,9 +120,7 @@ func (e *Engine) Run(ctx context.Context, run Run, files []exports.File) (Run, e
 	defer release()
 	watched, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
-	if e.CommitMax > 0 {
-		watching.Go(func() { s.spare.watch(watched) })
-	}
+	watching.Go(func() { s.give.players.Watch(watched) })
 	err = s.work(ctx, files)
 	stop()
 	watching.Wait()
@@ -172,6 +180,9 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 			return err
 		}
 	}
+	if s.run.Command.Feed != exports.Transactions {
+		return s.inOrder(ctx, file, parts[0])
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	r, err := s.run.Command.open(ctx, file, from)
 	if err != nil {
@@ -185,7 +196,7 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 	if size <= 0 { // as many in hand, however many parts there are
 		size = max(1, ChunkDefault*WorkersDefault/max(WorkersDefault, len(parts)))
 	}
-	dealer := newDealer(r, size, done)
+	dealer := newDealer(r, size, s.give.players.Spending, done)
 	for i, p := range parts {
 		group.Go(func() error { return s.workOn(ctx, p, dealer.to[i]) })
 	}

@@ -13,6 +13,7 @@ import (
 // row is one row of a file.
 type row struct {
 	statement purchases.Statement
+	story     string // rows of one are dealt to one part; empty: to any
 	line      int64
 	skip      bool // left out by the filter
 }
@@ -52,7 +53,7 @@ func (t transactions) next() (row, error) {
 		return row{}, err
 	}
 	skip := t.filter.leavesOut(r.UpdatedAt, r.Product, r.Fact.AppUserID, r.Aliases)
-	return row{statement: purchases.Statement{Fact: r.Fact, Aliases: r.Aliases}, line: r.Line, skip: skip}, nil
+	return row{statement: purchases.Statement{Fact: r.Fact, Aliases: r.Aliases}, story: r.Original, line: r.Line, skip: skip}, nil
 }
 
 // leavesOut reports whether a row is not wanted.

@@ -21,8 +21,12 @@ import (
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
-// childURL is the database of a process that runs a backfill and is made to be killed.
-const childURL = "BACKFILL_TEST_URL"
+// childURL is the database of a process that runs a backfill and is made to be killed;
+// childFeed what it reads, if not transactions.
+const (
+	childURL  = "BACKFILL_TEST_URL"
+	childFeed = "BACKFILL_TEST_FEED"
+)
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
@@ -37,9 +41,12 @@ func child(url string) {
 	ctx := context.Background()
 	db, err := postgres.Open(ctx, postgres.Config{URL: url})
 	if err == nil {
-		engine := newEngine(db)
+		engine, feed := newEngine(db), exports.Transactions
 		engine.Chunk = 50
-		_, err = runFiles(ctx, engine, os.Args[1:]...)
+		if other := os.Getenv(childFeed); other != "" {
+			engine, feed = newFeedEngine(db), exports.Feed(other)
+		}
+		_, err = runCommand(ctx, engine, backfill.Command{Feed: feed, URLs: os.Args[1:]})
 	}
 	if err != nil {
 		_, _ = os.Stderr.WriteString(err.Error() + "\n")
@@ -48,7 +55,7 @@ func child(url string) {
 }
 
 var subscriptions = outbox.Subscriptions{
-	events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
+	events.StorePurchaseChangedV1: {"access"}, events.StorePurchaseChangedV2: {"access"}, events.StoreCustomerChangedV1: {"access"}, events.CustomerResyncRequestedV1: {"resync"},
 }
 
 var start = time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
@@ -87,13 +94,22 @@ func export(t testing.TB, dir, name string, opts generator.Options) string {
 	return path
 }
 
-// whole is everything that a backfill writes, as text.
+// named are the purchases that events tell players of, one or many in an event.
+const named = `(SELECT o.consumer, o.lane, o.payload->>'subject' AS player, o.payload->'data'->>'store' AS store, o.payload->'data'->>'environment' AS environment,
+		t.key AS transaction_id, t.value::bigint AS version
+	FROM outbox o, json_each_text(coalesce(o.payload->'data'->'transactions', json_build_object(o.payload->'data'->>'transaction_id', o.payload->'data'->'version'))) t
+	WHERE o.event_id LIKE '%.changed')`
+
+// whole is everything that a backfill writes, as text: how many purchases an event tells
+// of depends on the chunks, what is told to whom does not.
 func whole(t testing.TB, db *sqlx.DB) []string {
 	t.Helper()
 	return lines(t, db, `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
 		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
 		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
-		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o`)
+		UNION ALL SELECT concat_ws(' ', 'told', consumer, lane, player, store, environment, transaction_id, max(version)) FROM `+named+` n
+			GROUP BY consumer, lane, player, store, environment, transaction_id
+		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'`)
 }
 
 // known is what is known in the end, in whatever order it came: of two rows with one time

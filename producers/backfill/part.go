@@ -28,6 +28,9 @@ func (s *session) enlist(ctx context.Context, files []exports.File) (map[string]
 	if workers <= 0 {
 		workers = WorkersDefault
 	}
+	if s.run.Command.Feed != exports.Transactions {
+		workers = 1
+	}
 	for i, file := range files {
 		if _, err := s.DB.ExecContext(ctx, "DELETE FROM backfill_files WHERE run_id = $1 AND url = $2 AND identity <> $3", s.run.ID, file.URL, file.Identity); err != nil {
 			return nil, fmt.Errorf("enlist %s: %w", file.URL, err)

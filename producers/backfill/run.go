@@ -22,10 +22,10 @@ const (
 
 // Filter leaves rows out. The zero Filter takes all.
 type Filter struct {
-	Since    time.Time `json:"since,omitzero"` // rows that were last changed then or later (updated_at)
-	Until    time.Time `json:"until,omitzero"` // and before then
-	Products []string  `json:"products,omitempty"`
-	Players  []string  `json:"players,omitempty"` // App User IDs, any that a row names
+	Since    time.Time `json:"since,omitzero"`     // rows of then or later: by updated_at, by last_seen_at of a customer list, by the event's own time
+	Until    time.Time `json:"until,omitzero"`     // and before then
+	Products []string  `json:"products,omitempty"` // of events: types
+	Players  []string  `json:"players,omitempty"`  // App User IDs, any that a row names
 }
 
 // Command is what a run does. The same command is the same run until that is finished.
@@ -33,6 +33,7 @@ type Command struct {
 	Feed   exports.Feed `json:"-"`
 	URLs   []string     `json:"urls"`
 	Filter Filter       `json:"filter"`
+	All    bool         `json:"all,omitempty"` // of a customer list: everybody is to be read, not only those of whom it tells something new
 }
 
 // fingerprint tells commands apart.
@@ -48,13 +49,15 @@ func (c Command) stored() []byte {
 
 // Counts are what became of rows.
 type Counts struct {
-	New     int64 `json:"new" db:"row_new"`           // told of something nobody knew
-	Changed int64 `json:"changed" db:"row_changed"`   // changed what was known
-	Same    int64 `json:"unchanged" db:"row_same"`    // told nothing new
-	Skipped int64 `json:"filtered" db:"row_skipped"`  // left out by the filter
-	Refused int64 `json:"rejected" db:"row_refused"`  // could not be read
-	Links   int64 `json:"links" db:"links"`           // ids that turned out to be one customer
-	Bytes   int64 `json:"bytes_read" db:"bytes_read"` // of the files as they are stored
+	New     int64 `json:"new" db:"row_new"`               // told of something nobody knew
+	Changed int64 `json:"changed" db:"row_changed"`       // changed what was known
+	Same    int64 `json:"unchanged" db:"row_same"`        // told nothing new
+	Skipped int64 `json:"filtered" db:"row_skipped"`      // left out by the filter
+	Refused int64 `json:"rejected" db:"row_refused"`      // could not be read
+	Links   int64 `json:"links" db:"links"`               // ids that turned out to be one customer
+	Wishes  int64 `json:"wishes,omitempty" db:"wishes"`   // customers that are to be read from the provider again
+	Apart   int64 `json:"apart,omitempty" db:"row_apart"` // of New: events of an environment that is not taken
+	Bytes   int64 `json:"bytes_read" db:"bytes_read"`     // of the files as they are stored
 }
 
 // Rows is how many rows were read.
@@ -67,6 +70,8 @@ func (c *Counts) add(o Counts) {
 	c.Skipped += o.Skipped
 	c.Refused += o.Refused
 	c.Links += o.Links
+	c.Wishes += o.Wishes
+	c.Apart += o.Apart
 	c.Bytes += o.Bytes
 }
 

@@ -36,12 +36,13 @@ const runColumns = `r.id, r.feed, r.state, r.reason, r.started_by, r.changed_by,
 	coalesce(sum(f.row_new), 0)::bigint AS row_new, coalesce(sum(f.row_changed), 0)::bigint AS row_changed,
 	coalesce(sum(f.row_same), 0)::bigint AS row_same, coalesce(sum(f.row_skipped), 0)::bigint AS row_skipped,
 	coalesce(sum(f.row_refused), 0)::bigint AS row_refused, coalesce(sum(f.links), 0)::bigint AS links,
+	coalesce(sum(f.wishes), 0)::bigint AS wishes, coalesce(sum(f.row_apart), 0)::bigint AS row_apart,
 	coalesce(sum(f.bytes_read), 0)::bigint AS bytes_read`
 
 // wholeFiles puts the parts of files together.
 const wholeFiles = `SELECT run_id, url, min(identity) AS identity, min(row_done) AS row_done, max(bytes) AS bytes, bool_and(finished) AS finished, min(position) AS position,
 	sum(row_new)::bigint AS row_new, sum(row_changed)::bigint AS row_changed, sum(row_same)::bigint AS row_same, sum(row_skipped)::bigint AS row_skipped,
-	sum(row_refused)::bigint AS row_refused, sum(links)::bigint AS links, max(bytes_read) AS bytes_read FROM backfill_files`
+	sum(row_refused)::bigint AS row_refused, sum(links)::bigint AS links, sum(wishes)::bigint AS wishes, sum(row_apart)::bigint AS row_apart, max(bytes_read) AS bytes_read FROM backfill_files`
 
 type runRow struct {
 	ID         string          `db:"id"`
@@ -108,7 +109,7 @@ func (r Runs) Show(ctx context.Context, id string) (Run, error) {
 		return Run{}, ErrNotFound
 	}
 	run := runs[0]
-	err = r.DB.SelectContext(ctx, &run.Files, `SELECT url, row_done, bytes, finished, row_new, row_changed, row_same, row_skipped, row_refused, links, bytes_read
+	err = r.DB.SelectContext(ctx, &run.Files, `SELECT url, row_done, bytes, finished, row_new, row_changed, row_same, row_skipped, row_refused, links, wishes, row_apart, bytes_read
 		FROM (`+wholeFiles+` WHERE run_id = $1 GROUP BY run_id, url) f ORDER BY position, url`, id)
 	if err != nil {
 		return run, fmt.Errorf("read backfill %s: %w", id, err)

@@ -33,7 +33,7 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 	if w.part.Finished { // others of the file were not
 		return nil
 	}
-	if err := errors.Join(w.pace.wait(ctx, len(c.statements)), w.spare.wait(ctx)); err != nil {
+	if err := w.pace.wait(ctx, len(c.statements)); err != nil {
 		return err
 	}
 	if err := w.keep(c.refusals); err != nil {
@@ -41,7 +41,7 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 	}
 	var away time.Time
 	for {
-		err := w.commit(ctx, c)
+		err := w.give.step(ctx, func() error { return w.commit(ctx, c) })
 		data, refused := errors.AsType[*outbox.DataError](err)
 		switch {
 		case err == nil:
