@@ -34,6 +34,7 @@ var rooms = []room{
 	{"internal/tracing", "carries a trace from hop to hop", nil},
 	{"internal/telemetry", "the only room that knows OpenTelemetry's SDK", []string{"internal/tracing"}},
 	{"internal/gather", "answers many who ask by few reads; knows nothing of what is read", nil},
+	{"internal/pacing", "has work that nobody waits for rest while players spend", nil},
 	{"internal/books", "the tables of money: row kinds and reads", []string{"outbox", "events", "economy", "internal/gather", "internal/postgres"}},
 	{"internal/revenuecat", "speaks to the provider; knows none of our tables", []string{"economy", "internal/tracing"}},
 	{"internal/handover", "speaks to the game's own servers; knows none of our tables", []string{"economy", "internal/tracing"}},
@@ -88,7 +89,7 @@ var rooms = []room{
 		[]string{"internal/books", "internal/exports", "internal/postgres", "economy"},
 	},
 	{"producers/rcwebhook", "takes the provider's webhooks", append([]string{"producers"}, producerMay...)},
-	{"producers/backfill", "replays the provider's exports", append([]string{"internal/exports"}, producerMay...)},
+	{"producers/backfill", "replays the provider's exports", append([]string{"internal/exports", "internal/pacing"}, producerMay...)},
 
 	{
 		"consumers", "the contract and the runner of what reads from the broker",

@@ -50,7 +50,10 @@ type CommitterConfig struct {
 	Announcer     Announcer // gets the notices; nil: nobody waits
 	// Moved, when set, is told of every spend that a commit moved, before its events
 	// are published. It must not block.
-	Moved      func(economy.Spend)
+	Moved func(economy.Spend)
+	// Rest, when set, is called between two commits of a committer, with the time that the
+	// one took: the next begins when it returns.
+	Rest       func(worked time.Duration)
 	BatchMax   int
 	Committers int
 	QueueMax   int
@@ -158,7 +161,11 @@ func (c *Committer) work() {
 		started := time.Now()
 		c.run(s, batch)
 		c.queue.committed()
-		c.config.Metrics.batch(len(batch), time.Since(started))
+		worked := time.Since(started)
+		c.config.Metrics.batch(len(batch), worked)
+		if c.config.Rest != nil {
+			c.config.Rest(worked)
+		}
 	}
 }
 

@@ -193,6 +193,23 @@ func TestCloseCommitsWhatWaitsAndRefusesWhatComes(t *testing.T) {
 	require.ErrorIs(t, err, outbox.ErrClosed)
 }
 
+func TestCommitterThatRestsAnswersFirstAndBeginsAfterwards(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	rested := make(chan struct{})
+	c := committer(t, db, func(config *outbox.CommitterConfig) {
+		oneAtATime(config)
+		config.Rest = func(time.Duration) { <-rested }
+	})
+	accepted(t, c, 1)
+	wait := commitAll(t, c, []outbox.Effects{accept(newSpend("a", "k")), accept(newSpend("b", "k"))})
+	require.Eventually(t, func() bool { return c.Depth() == 2 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, 1, count(t, db, "SELECT count(*) FROM spends"))
+	close(rested)
+	wait()
+	require.Equal(t, 3, count(t, db, "SELECT count(*) FROM spends"))
+}
+
 func TestEventWithoutConsumerIsRefusedBeforeAnythingIsCommitted(t *testing.T) {
 	t.Parallel()
 	db := testenv.Postgres(t)
