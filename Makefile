@@ -7,7 +7,7 @@ PKG ?= ./...
 # The tests that have a larger version, or a stricter one.
 LONG ?= ^(TestHotPlayersAreChargedTogether|TestWhatTheBudgetCannotStartIsNotBound|TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown|TestADeadEndpointSlowsNobodyElse|TestABurstOfRenewalsLeavesPlayersAlone)$$
 ARGS ?=
-FUZZTIME ?= 150s
+FUZZTIME ?= 5m
 
 # The packages where goroutines meet; race runs their tests again and again.
 CONCURRENT := ./outbox/... ./consumers/... ./producers/... ./internal/...
@@ -51,9 +51,14 @@ alerts: go postgres prometheus ## Break everything that an alert is for, and see
 console-speed: go postgres ## Measure every page of the console: make console-speed SPENDS=10000000 (25 minutes, 20 GB)
 	go test -count=1 -v -timeout 120m -tags speed ./internal/console -run '^TestEveryPageIsFastInMillionsOfSpends$$'
 
+# LINES is how many; they stay in AUDIT_SPEED_DIR, when that is set, for the next time.
+.PHONY: audit-speed
+audit-speed: go postgres ## Measure sluice audit: make audit-speed LINES=10000000 (15 minutes, 15 GB)
+	go test -count=1 -v -timeout 60m -tags speed ./internal/audit -run '^TestMillionsOfLinesAreAuditedInSeconds$$'
+
 # FUZZTIME is how long each of the three targets runs; make test runs their seeds.
 .PHONY: fuzz
-fuzz: go ## Send random webhooks and exports through what reads them (8 minutes; nightly)
+fuzz: go ## Send random webhooks and exports through what reads them (15 minutes; nightly)
 	go test -run '^$$' -fuzz '^FuzzWebhook$$' -fuzztime $(FUZZTIME) ./producers/rcwebhook
 	go test -run '^$$' -fuzz '^FuzzFacts$$' -fuzztime $(FUZZTIME) ./internal/revenuecat/webhooks
 	go test -run '^$$' -fuzz '^FuzzTransactions$$' -fuzztime $(FUZZTIME) ./internal/exports

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -32,8 +33,10 @@ type auditCommand struct {
 func (auditCommand) Help() string {
 	return `In one snapshot of the database, per player and currency: charged = fulfilled + refunded +
 in flight; every line of the ledger is one that its spend's state asks for, and none is
-missing; the inventory holds what was fulfilled; the provider's movements and corrections
-are double entries. Calls whose outcome is open or unknown are listed: they bound what the
+missing; every spend costs what its version of the catalogue says, and every call at
+RevenueCat moved what its spends cost; the inventory holds what was fulfilled; the provider's
+movements and corrections are double entries; what operators took back or corrected is in
+their acts. Calls whose outcome is open or unknown are listed: they bound what the
 provider's balance may differ by. It changes nothing. Exit code 1: something is wrong, and
 the output names it. sluice work does the same for what changed, every minute
 (sluice_audit_findings). docs/books.md says what to do.`
@@ -70,10 +73,10 @@ func (c auditCommand) whole(ctx context.Context, io stdio, db *sqlx.DB) error {
 		workers = min(runtime.NumCPU(), 8)
 	}
 	started, told := time.Now(), time.Now()
-	report, err := audit.Whole(ctx, db, workers, func(spends int64) {
+	report, err := audit.Whole(ctx, db, workers, func(done, all int64) {
 		if time.Since(told) >= progressEvery {
 			told = time.Now()
-			_, _ = fmt.Fprintf(io.Err, "sluice: %d spends audited, %.0f a second\n", spends, float64(spends)/time.Since(started).Seconds())
+			_, _ = fmt.Fprintf(io.Err, "sluice: %d %% of the books read\n", 100*done/all)
 		}
 	})
 	if err != nil {
@@ -118,7 +121,7 @@ func printAudit(io stdio, r audit.Report, took time.Duration) error {
 	}
 	_, _ = fmt.Fprintf(io.Out, "%d things are wrong:\n", len(r.Wrong))
 	for _, f := range r.Wrong[:min(len(r.Wrong), printedMax)] {
-		_, _ = fmt.Fprintf(io.Out, "  %s (%+d %s)\n", f, f.Units, f.Currency)
+		_, _ = fmt.Fprintf(io.Out, "  %s\n", findingLine(f))
 	}
 	if more := max(len(r.Wrong), len(r.Open)) - printedMax; more > 0 {
 		_, _ = fmt.Fprintln(io.Out, "  ... --json has all")
@@ -128,6 +131,14 @@ func printAudit(io stdio, r audit.Report, took time.Duration) error {
 			p.AppUserID, p.Charged, p.Currency, p.Fulfilled, p.Refunded, p.InFlight, p.Off())
 	}
 	return nil
+}
+
+// findingLine is a finding, with by how much where that is a number.
+func findingLine(f audit.Finding) string {
+	if f.Units == 0 {
+		return f.String()
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s (%+d %s", f, f.Units, f.Currency), " ") + ")"
 }
 
 // foundMax bounds the list; the metric sluice_audit_findings counts all.
@@ -142,7 +153,7 @@ func (c auditCommand) found(ctx context.Context, io stdio, db *sqlx.DB) error {
 		err = printJSON(io, map[string]any{"wrong": list})
 	} else {
 		for _, f := range list {
-			_, _ = fmt.Fprintf(io.Out, "%s (%+d %s)\n", f, f.Units, f.Currency)
+			_, _ = fmt.Fprintln(io.Out, findingLine(f))
 		}
 	}
 	if err == nil && len(list) > 0 {

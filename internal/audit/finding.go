@@ -19,10 +19,14 @@ const (
 	LineOrphan     Kind = "line_orphan"     // a line whose spend does not exist
 	NotApplied     Kind = "not_applied"     // a spend that moved a balance without a call at the provider that was applied
 	NotBound       Kind = "not_bound"       // a call that was applied with another sum than its spends cost
+	NotSent        Kind = "not_sent"        // a call that was applied, on record with another sum than its stored body
+	CostWrong      Kind = "cost_wrong"      // a spend that does not cost what its version of the catalogue says
+	CatalogChanged Kind = "catalog_changed" // a version of the catalogue that is not what was stored
+	ActMissing     Kind = "act_missing"     // a spend taken back, of which no act of an operator tells
 	ItemMissing    Kind = "item_missing"    // a fulfilled spend whose item is not in the inventory
 	ItemExtra      Kind = "item_extra"      // an item in the inventory that no fulfilled spend accounts for
 	MovementWrong  Kind = "movement_wrong"  // a movement of the provider with wrong accounts, or of an adjustment that does not account for it
-	CorrectionSums Kind = "correction_sums" // a correction that does not lead from its before to its after
+	CorrectionSums Kind = "correction_sums" // a correction that does not lead from its before to its after, or of which no act tells
 )
 
 // Finding is one thing that is wrong.
@@ -55,14 +59,32 @@ func sorted(list []Finding) []Finding {
 	return slices.CompactFunc(list, func(a, b Finding) bool { return compareFindings(a, b) == 0 })
 }
 
-// spendIDs returns the subjects that are spends, each once.
-func spendIDs(list []Finding) []string {
+// subjectsOf returns the subjects of findings about one kind of thing, each once.
+func subjectsOf(list []Finding, about string) []string {
 	var ids []string
 	for _, f := range list {
-		if f.Kind != MovementWrong && f.Kind != CorrectionSums && f.Kind != NotBound {
+		if f.Kind.about() == about {
 			ids = append(ids, f.Subject)
 		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// What a finding's subject is.
+const (
+	aSpend, aCall, aVersion = "spend", "call", "version"
+	anEntry                 = "entry" // of the provider's movements or the corrections
+)
+
+func (k Kind) about() string {
+	switch k { //nolint:exhaustive // all others are about spends
+	case NotBound, NotSent:
+		return aCall
+	case CatalogChanged:
+		return aVersion
+	case MovementWrong, CorrectionSums:
+		return anEntry
+	}
+	return aSpend
 }

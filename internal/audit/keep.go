@@ -47,11 +47,11 @@ func (w *Watcher) keep(ctx context.Context, l look) error {
 	return nil
 }
 
-// mended are the findings that were looked at again and are not wrong any more. What
-// has no spend is looked at when the slow pass ends.
+// mended are the findings that were looked at again and are not wrong any more. The
+// provider's movements and the corrections are looked at when the slow pass ends.
 func (l *look) mended() []Finding {
 	return slices.DeleteFunc(slices.Clone(l.before), func(f Finding) bool {
-		return contains(l.wrong, f) || !l.whole && len(spendIDs([]Finding{f})) == 0
+		return contains(l.wrong, f) || !l.whole && f.Kind.about() == anEntry
 	})
 }
 

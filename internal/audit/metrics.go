@@ -17,7 +17,7 @@ const collectPatience = 3 * time.Second
 
 var (
 	findingsDesc = prometheus.NewDesc("sluice_audit_findings",
-		"Lines, items and calls that do not agree with their spends, as the audit of the last minutes found, until they are mended.", []string{"kind"}, nil)
+		"Lines, prices, items, calls and acts that do not agree with their spends, as the audit of the last minutes found, until they are mended.", []string{"kind"}, nil)
 	ageDesc = prometheus.NewDesc("sluice_audit_age_seconds",
 		"Since what changed was audited last.", nil, nil)
 	passDesc = prometheus.NewDesc("sluice_audit_pass_age_seconds",
@@ -26,7 +26,8 @@ var (
 
 // kinds are the kinds of findings that the watcher makes.
 var kinds = []Kind{
-	LineMissing, LineExtra, LineAmount, LinePlayer, LineAccounts, LineOrphan, NotApplied, ItemMissing, ItemExtra, MovementWrong, CorrectionSums,
+	LineMissing, LineExtra, LineAmount, LinePlayer, LineAccounts, LineOrphan, NotApplied, NotBound, NotSent, CostWrong, CatalogChanged,
+	ActMissing, ItemMissing, ItemExtra, MovementWrong, CorrectionSums,
 }
 
 // Describe implements prometheus.Collector.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
 // Open is a call at the provider whose outcome is not known yet. Until it is, the
@@ -22,12 +24,11 @@ type Open struct {
 
 const openColumns = `id, app_user_id, purpose, state, deltas, attempts, opened_at, unknown_since`
 
-// open lists the open calls, in the order they were bound.
-func (b *snapshot) open(ctx context.Context, r *Report) error {
-	err := b.tx.SelectContext(ctx, &r.Open, `SELECT `+openColumns+` FROM (
-		SELECT `+openColumns+`, seq FROM adjustments WHERE state = 'open' UNION ALL SELECT `+openColumns+`, seq FROM adjustments WHERE state = 'unknown') a ORDER BY seq`)
-	if err != nil {
-		return fmt.Errorf("audit open calls: %w", err)
+// open lists the open calls of these ids, in the order they were bound.
+func (b *snapshot) open(ctx context.Context, ids []string) ([]Open, error) {
+	list := []Open{}
+	if err := b.tx.SelectContext(ctx, &list, `SELECT `+openColumns+` FROM adjustments WHERE id = ANY($1::uuid[]) ORDER BY seq`, postgres.Array(ids)); err != nil {
+		return nil, fmt.Errorf("audit open calls: %w", err)
 	}
-	return nil
+	return list, nil
 }

@@ -5,81 +5,8 @@ import (
 	"fmt"
 
 	"github.com/sluice-gems/sluice/economy"
-	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/postgres"
 )
-
-// callsQuery sums what the calls that were applied took and gave. A player's calls
-// are summed by their sums, since most are alike.
-const callsQuery = `SELECT purpose, deltas, count(*) AS calls FROM adjustments WHERE state = 'applied' GROUP BY purpose, deltas`
-
-// refundsQuery counts the refunds that were applied. Where each is of another spend,
-// all those are refunded, and there are as many, no refunded spend lacks one.
-const refundsQuery = `SELECT count(*) AS applied, count(*) - count(DISTINCT a.spend_id) + count(*) FILTER (WHERE s.state IS DISTINCT FROM 'refunded') AS wrong
-	FROM adjustments a LEFT JOIN spends s ON s.id = a.spend_id WHERE a.spend_id IS NOT NULL AND a.state = 'applied'`
-
-// exactCallSums names the charges that were applied with another sum than that of the
-// spends bound to them.
-const exactCallSums = `WITH spent AS (
-		SELECT s.adjustment_id AS id, c.key AS currency, sum(c.value::bigint) * CASE s.kind WHEN 'grant' THEN 1 ELSE -1 END AS units
-		FROM spends s, jsonb_each_text(s.cost) c WHERE s.adjustment_id IS NOT NULL AND s.state NOT IN ('requested', 'declined') GROUP BY s.adjustment_id, c.key, s.kind
-		UNION ALL
-		SELECT r.id, c.key, c.value::bigint FROM spends s JOIN adjustments r ON r.spend_id = s.id AND r.purpose = 'refund', jsonb_each_text(s.cost) c WHERE s.state = 'refunded'),
-	called AS (SELECT a.id, d.key AS currency, d.value::bigint AS units FROM adjustments a, jsonb_each_text(a.deltas) d WHERE a.state = 'applied')
-	SELECT 'not_bound' AS kind, id::text AS subject, 'adjustment' AS line, currency, a.app_user_id, coalesce(c.units, 0) - coalesce(s.units, 0) AS units,
-		format('the provider was told %s %s by this call, its spends come to %s', coalesce(c.units, 0), currency, coalesce(s.units, 0)) AS detail
-	FROM called c FULL JOIN spent s USING (id, currency) JOIN adjustments a USING (id)
-	WHERE a.state = 'applied' AND coalesce(c.units, 0) <> coalesce(s.units, 0)`
-
-// calls holds the sums of all calls against those of the ledger. Only where they
-// differ are the calls looked at one by one.
-func (b *snapshot) calls(ctx context.Context, r *Report) error {
-	var refunds struct {
-		Applied int64 `db:"applied"`
-		Wrong   int64 `db:"wrong"`
-	}
-	if err := b.tx.GetContext(ctx, &refunds, refundsQuery); err != nil {
-		return fmt.Errorf("audit refunds: %w", err)
-	}
-	if refunds.Wrong != 0 || refunds.Applied != r.refunds {
-		if err := b.findings(ctx, r, scope{}.in(exactRefunds)); err != nil {
-			return err
-		}
-	}
-	var groups []struct {
-		Purpose string `db:"purpose"`
-		Deltas  []byte `db:"deltas"`
-		Calls   int64  `db:"calls"`
-	}
-	if err := b.tx.SelectContext(ctx, &groups, callsQuery); err != nil {
-		return fmt.Errorf("audit calls: %w", err)
-	}
-	type of struct {
-		purpose  string
-		currency economy.Currency
-	}
-	sums := map[of]int64{}
-	for _, g := range groups {
-		deltas, err := books.DecodeAmounts(g.Deltas)
-		if err != nil {
-			return fmt.Errorf("audit calls: %w", err)
-		}
-		for currency, amount := range deltas {
-			sums[of{g.Purpose, currency}] += int64(amount) * g.Calls
-		}
-	}
-	for currency, sum := range r.Currencies {
-		sums[of{"charge", currency}] += sum.Charged
-		sums[of{"refund", currency}] -= sum.Refunded
-		sums[of{"grant", currency}] -= sum.Granted
-	}
-	for _, off := range sums {
-		if off != 0 {
-			return b.findings(ctx, r, exactCallSums)
-		}
-	}
-	return nil
-}
 
 // findings adds what a query finds.
 func (b *snapshot) findings(ctx context.Context, r *Report, query string) error {
@@ -98,7 +25,7 @@ const movementsQuery = `SELECT 'movement_wrong' AS kind, m.movement_id AS subjec
 		CASE WHEN m.kind = 'own_seen' THEN format('tells %s %s of adjustment %s, which %s', m.amount, m.currency, m.adjustment_id,
 			coalesce(format('is %s and moved %s', a.state, coalesce((a.deltas ->> m.currency)::bigint, 0)), 'does not exist'))
 			ELSE format('goes from %s to %s, amount %s', m.debit, m.credit, m.amount) END AS detail
-	FROM provider_movements m LEFT JOIN adjustments a ON a.id = m.adjustment_id
+	FROM provider_movements m LEFT JOIN LATERAL (SELECT a.state, a.deltas FROM adjustments a WHERE a.id = m.adjustment_id OFFSET 0) a ON true
 	WHERE m.amount <= 0 OR (m.kind, m.debit, m.credit) NOT IN (('store_credit', 'store', 'wallet'), ('store_removal', 'wallet', 'store'),
 			('provider_credit', 'issuance', 'wallet'), ('provider_removal', 'wallet', 'issuance'), ('own_seen', 'wallet', 'wallet'))
 		OR m.kind = 'own_seen' AND (a.state = 'applied' AND abs((a.deltas ->> m.currency)::bigint) = m.amount) IS NOT TRUE`
@@ -110,13 +37,21 @@ func (b *snapshot) movements(ctx context.Context, r *Report) error {
 	return b.findings(ctx, r, movementsQuery)
 }
 
-// correctionsQuery names the corrections that do not lead from before to after.
+// correctionsQuery names the corrections that do not lead from before to after, and
+// those of which no operator's act says the same.
 const correctionsQuery = `SELECT 'correction_sums' AS kind, run_id::text AS subject, kind AS line, currency, app_user_id,
 		CASE credit WHEN 'wallet' THEN amount ELSE -amount END - (ledger_after - ledger_before) AS units,
-		format('%s of %s from %s to %s leads from %s to %s', kind, amount, debit, credit, ledger_before, ledger_after) AS detail
-	FROM ledger_corrections
-	WHERE ledger_after - ledger_before <> CASE credit WHEN 'wallet' THEN amount ELSE -amount END
-		OR (kind, debit, credit) NOT IN (('correction_credit', 'drift', 'wallet'), ('correction_debit', 'wallet', 'drift'))`
+		format('%s of %s from %s to %s leads from %s to %s%s', kind, amount, debit, credit, ledger_before, ledger_after,
+			CASE WHEN acts = 0 THEN format(', and no act of an operator says that %s did so for the reason %s', entered_by, entered_for) END) AS detail
+	FROM (SELECT c.*, c.reason AS entered_for, (SELECT count(*) FROM operator_acts o WHERE o.subject = 'reconcile:' || c.run_id AND o.app_user_id = c.app_user_id
+			AND o.deed = 'ledger.correct' AND o.who = c.entered_by AND o.reason = c.reason AND o.before ->> 'currency' = c.currency
+			AND o.before ->> 'wallet' = c.ledger_before::text AND o.after ->> 'wallet' = c.ledger_after::text) AS acts FROM ledger_corrections c) c
+	WHERE acts = 0 OR ledger_after - ledger_before <> CASE credit WHEN 'wallet' THEN amount ELSE -amount END
+		OR (kind, debit, credit) NOT IN (('correction_credit', 'drift', 'wallet'), ('correction_debit', 'wallet', 'drift'))
+	UNION ALL
+	SELECT 'correction_sums', o.subject, 'act', coalesce(o.before ->> 'currency', ''), o.app_user_id, 0, format('%s corrected the books for the reason %s, and no such line is there', o.who, o.reason)
+	FROM operator_acts o WHERE o.deed = 'ledger.correct' AND NOT EXISTS (SELECT FROM ledger_corrections c
+		WHERE 'reconcile:' || c.run_id = o.subject AND c.app_user_id = o.app_user_id AND c.currency = o.before ->> 'currency')`
 
 func (b *snapshot) corrections(ctx context.Context, r *Report) error {
 	if err := b.tx.GetContext(ctx, &r.Posted, "SELECT count(*) FROM ledger_corrections"); err != nil {
@@ -129,7 +64,7 @@ func (b *snapshot) corrections(ctx context.Context, r *Report) error {
 const offQuery = `SELECT coalesce(l.app_user_id, f.app_user_id) AS app_user_id, coalesce(l.currency, f.currency) AS currency,
 		coalesce(charged, 0) AS charged, coalesce(fulfilled, 0) AS fulfilled, coalesce(refunded, 0) AS refunded, coalesce(granted, 0) AS granted, coalesce(in_flight, 0) AS in_flight
 	FROM (SELECT app_user_id, currency, coalesce(sum(amount) FILTER (WHERE kind = 'charge'), 0)::bigint AS charged,
-			(coalesce(sum(amount) FILTER (WHERE kind = 'fulfil'), 0) - coalesce(sum(amount) FILTER (WHERE kind = 'reclaim'), 0))::bigint AS fulfilled,
+			(coalesce(sum(amount) FILTER (WHERE kind IN ('fulfil', 'keep')), 0) - coalesce(sum(amount) FILTER (WHERE kind = 'reclaim'), 0))::bigint AS fulfilled,
 			coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0)::bigint AS refunded, coalesce(sum(amount) FILTER (WHERE kind = 'grant'), 0)::bigint AS granted
 		FROM ledger_entries WHERE app_user_id = ANY($1) GROUP BY app_user_id, currency) l
 	FULL JOIN (SELECT s.app_user_id, c.key AS currency, sum(c.value::bigint)::bigint AS in_flight FROM spends s, jsonb_each_text(s.cost) c

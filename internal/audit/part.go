@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
 )
@@ -14,10 +12,10 @@ import (
 // spendsQuery groups the spends of a part by what they ask of the ledger, and names
 // those whose call at the provider does not account for their state. Each call is
 // looked up: OFFSET 0 keeps the planner from reading all calls for every part.
-const spendsQuery = `SELECT s.kind, s.state, s.cost, s.catalog_version, s.item, count(*) AS spends,
+const spendsQuery = `SELECT s.kind, s.state, s.cost, s.catalog_version, s.item, s.quantity, count(*) AS spends,
 	coalesce(string_agg(s.id::text, ',') FILTER (WHERE ` + notApplied + `), '') AS suspects
 	FROM spends s LEFT JOIN LATERAL (SELECT a.state, a.purpose, a.app_user_id FROM adjustments a WHERE a.id = s.adjustment_id OFFSET 0) a ON true
-	WHERE {s.id} GROUP BY s.kind, s.state, s.cost, s.catalog_version, s.item`
+	WHERE {s.id} GROUP BY s.kind, s.state, s.cost, s.catalog_version, s.item, s.quantity`
 
 // notApplied: the spend's state says that its balance was moved, and no call that
 // was applied did.
@@ -26,8 +24,8 @@ const notApplied = `s.state NOT IN ('requested', 'declined') AND (a.state = 'app
 
 // linesQuery groups the lines of a part's spends, and says whether some of them are
 // not what their spends ask for. A spend that an operator took back has two lines more
-// than its state tells, fulfil and reclaim: these are grouped apart, and their spends
-// named, to be looked at one by one.
+// than its state tells, fulfil and reclaim, or reclaim and keep where that was given up:
+// these are grouped apart, and their spends named, to be looked at one by one.
 const linesQuery = `SELECT l.kind, l.currency, taken_back, count(*) AS lines, sum(l.amount)::bigint AS units, bool_or(suspect AND NOT taken_back) AS suspect,
 	coalesce(string_agg(l.spend_id::text, ',') FILTER (WHERE taken_back), '') AS apart
 	FROM (SELECT l.*, (s.app_user_id = l.app_user_id AND (s.cost ->> l.currency)::bigint = l.amount AND CASE l.kind
@@ -36,7 +34,7 @@ const linesQuery = `SELECT l.kind, l.currency, taken_back, count(*) AS lines, su
 			WHEN 'refund' THEN l.debit = 'in_flight' AND l.credit = 'wallet' AND s.kind = 'spend' AND s.state = 'refunded'
 			WHEN 'grant' THEN l.debit = 'issuance' AND l.credit = 'wallet' AND s.kind = 'grant' AND s.state = 'fulfilled'
 			ELSE false END) IS NOT TRUE AS suspect,
-			(l.kind IN ('fulfil', 'reclaim') AND s.state IN ('refunding', 'refunded')) IS TRUE AS taken_back
+			(l.kind IN ('fulfil', 'reclaim') AND s.state IN ('refunding', 'refunded') OR l.kind IN ('reclaim', 'keep') AND s.state = 'fulfilled') IS TRUE AS taken_back
 		FROM ledger_entries l LEFT JOIN spends s ON s.id = l.spend_id AND {s.id}
 		WHERE {l.spend_id}) l
 	GROUP BY l.kind, l.currency, taken_back`
@@ -83,7 +81,7 @@ type tally struct {
 	lines    map[lineOf]int64
 	units    map[lineOf]int64
 	items    map[itemOf]int64
-	wrong    bool     // some line or item is not one that its spend asks for
+	wrong    bool     // some line or item is not one that its spend asks for, or some spend has another price
 	suspects []string // spends without a call that was applied
 	apart    []string // spends that were taken back
 }
@@ -115,7 +113,10 @@ func (b *snapshot) part(ctx context.Context, s scope, sums *Sums) ([]Finding, er
 	if !t.balanced() { // also by one wrong line: it may stand in for one that is missing elsewhere
 		return b.exact(ctx, s)
 	}
-	var found []Finding
+	found, err := b.exactOfCalls(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	if len(t.suspects) > 0 {
 		wrong, err := b.named(ctx, someOf(t.suspects), exactCalls)
 		if err != nil {
@@ -124,7 +125,7 @@ func (b *snapshot) part(ctx context.Context, s scope, sums *Sums) ([]Finding, er
 		found = append(found, wrong...)
 	}
 	if len(t.apart) > 0 {
-		wrong, err := b.named(ctx, someOf(t.apart), exactLines)
+		wrong, err := b.named(ctx, someOf(t.apart), exactLines, exactReclaims)
 		if err != nil {
 			return nil, err
 		}
@@ -140,10 +141,11 @@ func (b *snapshot) spends(ctx context.Context, s scope, t *tally, sums *Sums) er
 		Cost     []byte `db:"cost"`
 		Version  int64  `db:"catalog_version"`
 		Item     string `db:"item"`
+		Quantity int64  `db:"quantity"`
 		Spends   int64  `db:"spends"`
 		Suspects string `db:"suspects"`
 	}
-	if err := sqlx.SelectContext(ctx, b.tx, &groups, s.in(spendsQuery)); err != nil {
+	if err := b.read(ctx, s, &groups, spendsQuery); err != nil {
 		return fmt.Errorf("audit spends: %w", err)
 	}
 	for _, g := range groups {
@@ -151,13 +153,11 @@ func (b *snapshot) spends(ctx context.Context, s scope, t *tally, sums *Sums) er
 		if g.Suspects != "" {
 			t.suspects = append(t.suspects, strings.Split(g.Suspects, ",")...)
 		}
-		if g.State == string(economy.Refunded) {
-			sums.refunds += g.Spends
-		}
 		cost, err := books.DecodeAmounts(g.Cost)
 		if err != nil {
 			return fmt.Errorf("audit spends: cost: %w", err)
 		}
+		t.wrong = t.wrong || !b.prices.price(g.Kind, g.Version, g.Item, g.Quantity, cost)
 		for currency, amount := range cost {
 			for _, kind := range linesOf(g.Kind, g.State) {
 				line := lineOf{kind, string(currency)}
@@ -185,7 +185,7 @@ func (b *snapshot) lines(ctx context.Context, s scope, t *tally, sums *Sums) err
 		Suspect   bool   `db:"suspect"`
 		Apart     string `db:"apart"`
 	}
-	if err := sqlx.SelectContext(ctx, b.tx, &groups, s.in(linesQuery)); err != nil {
+	if err := b.read(ctx, s, &groups, linesQuery); err != nil {
 		return fmt.Errorf("audit lines: %w", err)
 	}
 	for _, g := range groups {
@@ -210,7 +210,7 @@ func (b *snapshot) items(ctx context.Context, s scope, t *tally, _ *Sums) error 
 		Spends  int64  `db:"spends"`
 		Suspect bool   `db:"suspect"`
 	}
-	if err := sqlx.SelectContext(ctx, b.tx, &groups, s.in(itemsQuery)); err != nil {
+	if err := b.read(ctx, s, &groups, itemsQuery); err != nil {
 		return fmt.Errorf("audit items: %w", err)
 	}
 	for _, g := range groups {

@@ -59,7 +59,7 @@ const pageQuery = `SELECT at, currency, kind, debit, credit, amount, cause_id, c
 		UNION ALL
 		SELECT c.entered_at, c.currency, c.kind, c.debit, c.credit, c.amount, c.run_id::text, 3, format('corrected by %s: %s', c.entered_by, c.reason)
 		FROM ledger_corrections c WHERE c.app_user_id = ANY($1)) l
-	ORDER BY at, part, cause_id, CASE kind WHEN 'charge' THEN 1 WHEN 'fulfil' THEN 2 WHEN 'reclaim' THEN 3 ELSE 4 END, currency`
+	ORDER BY at, part, cause_id, CASE kind WHEN 'charge' THEN 1 WHEN 'fulfil' THEN 2 WHEN 'reclaim' THEN 3 WHEN 'keep' THEN 4 ELSE 5 END, currency`
 
 // Player reads the page of a customer, who has these ids. Nothing is changed.
 func Player(ctx context.Context, db *sqlx.DB, appUserIDs []string) (Page, error) {

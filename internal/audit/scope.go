@@ -11,18 +11,23 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// scope is which spends are looked at: a range of ids, or some.
+// scope is which spends and calls are looked at: a range of ids, which both have in
+// the order of time, or some.
 type scope struct {
 	after, upTo string   // ids; empty: no bound on that side
-	ids         []string // if not nil, only these
+	ids         []string // if not nil, only these spends, and their calls
+	calls       []string // if not nil, only these calls, and no spend
 }
 
 // on returns the condition that a column of spend ids is in scope. Ids are written
 // into the statement, so that the planner knows how much it is about.
 func (s scope) on(column string) string {
 	var parts []string
-	if s.ids != nil {
-		parts = append(parts, column+" = ANY('{"+strings.Join(s.ids, ",")+"}'::uuid[])")
+	switch {
+	case s.calls != nil:
+		return "false"
+	case s.ids != nil:
+		parts = append(parts, column+among(s.ids))
 	}
 	if s.after != "" {
 		parts = append(parts, column+" > '"+s.after+"'")
@@ -36,12 +41,25 @@ func (s scope) on(column string) string {
 	return strings.Join(parts, " AND ")
 }
 
+func among(ids []string) string { return " = ANY('{" + strings.Join(ids, ",") + "}'::uuid[])" }
+
+// onCalls returns the condition that a call is in scope.
+func (s scope) onCalls() string {
+	switch {
+	case s.calls != nil:
+		return "a.id" + among(s.calls)
+	case s.ids != nil:
+		return "a.id IN (SELECT adjustment_id FROM spends WHERE id" + among(s.ids) + " UNION ALL SELECT id FROM adjustments WHERE spend_id" + among(s.ids) + ")"
+	}
+	return s.on("a.id")
+}
+
 // in writes the scope into a statement, where it says {column}.
 func (s scope) in(query string) string {
-	for _, column := range []string{"s.id", "l.spend_id", "g.spend_id"} {
+	for _, column := range []string{"s.id", "l.spend_id", "g.spend_id", "r.spend_id"} {
 		query = strings.ReplaceAll(query, "{"+column+"}", "("+s.on(column)+")")
 	}
-	return query
+	return strings.ReplaceAll(query, "{a.id}", "("+s.onCalls()+")")
 }
 
 // someOf returns a scope of ids; what is not an id is left out.

@@ -4,13 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 )
-
-// inOurs: the item is handed over into our own inventory.
-const inOurs = `i.value -> 'hand_over' ->> 'port' = 'inventory'`
 
 // snapshot is one view of the database, which nothing changes any more.
 type snapshot struct {
@@ -19,6 +17,10 @@ type snapshot struct {
 	safe time.Time       // whatever was committed later began to be written after
 	name string          // for others who want to see the same
 	ours map[itemOf]bool // items that go into our own inventory
+
+	hashed  bool // joins are by hash: what is looked at is a range
+	prices  catalogs
+	changed []Finding // versions of the catalogue that are not what was stored
 }
 
 const (
@@ -62,18 +64,7 @@ func (b *snapshot) look(ctx context.Context) error {
 	if _, err := b.tx.ExecContext(ctx, settle); err != nil {
 		return err
 	}
-	var items []struct {
-		Version int64  `db:"version"`
-		Item    string `db:"item"`
-	}
-	if err := b.tx.SelectContext(ctx, &items,
-		`SELECT version, i.key AS item FROM catalog_versions c, jsonb_each(c.body -> 'items') i WHERE `+inOurs); err != nil {
-		return err
-	}
-	for _, item := range items {
-		b.ours[itemOf{item.Version, item.Item}] = true
-	}
-	return nil
+	return b.readPrices(ctx)
 }
 
 // beside returns the same snapshot on another connection, to audit parts by.
@@ -82,12 +73,25 @@ func (b *snapshot) beside(ctx context.Context, db *sqlx.DB) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	other := &snapshot{tx: tx, at: b.at, safe: b.safe, name: b.name, ours: b.ours}
+	other := &snapshot{tx: tx, at: b.at, safe: b.safe, name: b.name, ours: b.ours, prices: b.prices}
 	if _, err := tx.ExecContext(ctx, `SET TRANSACTION SNAPSHOT '`+b.name+`'; `+settleParts); err != nil {
 		other.release()
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	return other, nil
+}
+
+// read runs a query over a scope. How many ids are in a narrow range PostgreSQL cannot
+// tell, and takes it for one: two ranges must not be joined row by row. Single ids are
+// looked up.
+func (b *snapshot) read(ctx context.Context, s scope, list any, query string, args ...any) error {
+	if hashed := s.ids == nil && s.calls == nil; hashed != b.hashed {
+		if _, err := b.tx.ExecContext(ctx, "SELECT set_config('enable_nestloop', $1, true)", strconv.FormatBool(!hashed)); err != nil {
+			return err
+		}
+		b.hashed = hashed
+	}
+	return b.tx.SelectContext(ctx, list, s.in(query), args...)
 }
 
 func (b *snapshot) release() { _ = b.tx.Rollback() }

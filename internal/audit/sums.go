@@ -18,7 +18,7 @@ func (s *Sum) add(kind string, units int64) {
 	switch economy.EntryKind(kind) { //nolint:exhaustive // what the provider moved by itself is no spend's
 	case economy.EntryCharge:
 		s.Charged += units
-	case economy.EntryFulfil:
+	case economy.EntryFulfil, economy.EntryKeep:
 		s.Fulfilled += units
 	case economy.EntryReclaim:
 		s.Fulfilled -= units
@@ -34,8 +34,6 @@ type Sums struct {
 	Spends     int64                     `json:"spends"`
 	Lines      int64                     `json:"ledger_lines"`
 	Currencies map[economy.Currency]*Sum `json:"currencies"`
-
-	refunds int64 // spends that are refunded
 }
 
 func (s *Sums) of(currency economy.Currency) *Sum {
@@ -46,19 +44,4 @@ func (s *Sums) of(currency economy.Currency) *Sum {
 		s.Currencies[currency] = &Sum{}
 	}
 	return s.Currencies[currency]
-}
-
-// plus adds what another part came to.
-func (s *Sums) plus(o Sums) {
-	s.Spends += o.Spends
-	s.Lines += o.Lines
-	s.refunds += o.refunds
-	for currency, sum := range o.Currencies {
-		into := s.of(currency)
-		into.Charged += sum.Charged
-		into.Fulfilled += sum.Fulfilled
-		into.Refunded += sum.Refunded
-		into.Granted += sum.Granted
-		into.InFlight += sum.InFlight
-	}
 }

@@ -119,7 +119,7 @@ func (w *Watcher) audit(ctx context.Context, from position) (look, error) {
 		return look{}, err
 	}
 	defer b.release()
-	l := look{next: from, at: first.at}
+	l := look{next: from, at: first.at, wrong: first.changed}
 	l.next.AuditedAt = first.safe
 	if err := first.tx.SelectContext(ctx, &l.before, `SELECT kind, subject, line, currency, app_user_id, units, detail FROM audit_findings WHERE mended_at IS NULL`); err != nil {
 		return look{}, fmt.Errorf("audit: read findings: %w", err)
@@ -183,7 +183,7 @@ func (w *Watcher) others(ctx context.Context, first, b *snapshot, since time.Tim
 	if err := first.tx.SelectContext(ctx, &open, `SELECT id::text FROM spends WHERE finished_at IS NULL ORDER BY seq DESC LIMIT $1`, openMax); err != nil {
 		return fmt.Errorf("audit: read what is open: %w", err)
 	}
-	ids = slices.Concat(ids, w.open, spendIDs(l.before))
+	ids = slices.Concat(ids, w.open, subjectsOf(l.before, aSpend))
 	w.open = open
 	slices.Sort(ids)
 	for part := range slices.Chunk(slices.Compact(ids), PartSpends/10) {
@@ -191,7 +191,13 @@ func (w *Watcher) others(ctx context.Context, first, b *snapshot, since time.Tim
 			return err
 		}
 	}
-	return nil
+	calls := subjectsOf(l.before, aCall)
+	if len(calls) == 0 {
+		return nil
+	}
+	wrong, err := b.exactOfCalls(ctx, scope{calls: calls})
+	l.wrong = append(l.wrong, wrong...)
+	return err
 }
 
 // pass audits the next part of everything, and at its end what has no spend.

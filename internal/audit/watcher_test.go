@@ -20,7 +20,7 @@ func asOfNow(t testing.TB, db *sqlx.DB) string {
 	var id string
 	require.NoError(t, db.Get(&id, `WITH new AS (SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7000' || '8000' || lpad(to_hex((random() * 1e9)::int), 12, '0'))::uuid AS id),
 		calls AS (INSERT INTO adjustments (id, leased_until, opened_at, settled_at, change_id, app_user_id, purpose, state, idempotency_key, body, leased_by, deltas)
-			SELECT id, now(), now(), now(), id, 'ann', 'charge', 'applied', id, '', '', '{"GEM": -10}' FROM new),
+			SELECT id, now(), now(), now(), id, 'ann', 'charge', 'applied', id, '{"adjustments":{"GEM":-10},"reference":"sluice charge ' || id || '"}', '', '{"GEM": -10}' FROM new),
 		spend AS (INSERT INTO spends (id, quantity, catalog_version, accepted_at, finished_at, adjustment_id, change_id, app_user_id, idempotency_key, item, state, left_state, cost)
 			SELECT id, 1, 1, now(), now(), id, id, 'ann', id, 'hat', 'fulfilled', 'charged', '{"GEM": 10}' FROM new)
 		INSERT INTO ledger_entries SELECT id, 10, now(), 'ann', kind, 'GEM', debit, credit
@@ -61,7 +61,7 @@ func TestOneGemStolenByHandIsFoundWithinAMinute(t *testing.T) {
 		require.Equal(t, wrong, look(), "still wrong")
 		require.NotContains(t, log.String(), "does not balance", "told once")
 		require.Equal(t, 1, gauged(t, db))
-		byHand(t, db, with(id, "DELETE FROM ledger_entries WHERE spend_id = {id}"), with(id, "DELETE FROM spends WHERE id = {id}"))
+		byHand(t, db, with(id, "DELETE FROM ledger_entries WHERE spend_id = {id}"), with(id, "DELETE FROM spends WHERE id = {id}"), with(id, "DELETE FROM adjustments WHERE id = {id}"))
 		require.Empty(t, look())
 		require.Contains(t, log.String(), "balances again")
 	}
