@@ -27,6 +27,7 @@ type reconcileCommand struct {
 	Repair    bool          `help:"Where a difference remains, add a correcting line to our ledger. RevenueCat's balance is never touched."`
 	Reason    string        `help:"Why; with --repair. Kept in the audit."`
 	Settle    time.Duration `help:"How long a difference must last: a webhook may be on its way." default:"2m"`
+	Anew      bool          `help:"Begin anew, where the same command was broken off before."`
 	CSV       string        `help:"Write every balance that was compared to this file." placeholder:"FILE" name:"csv"`
 	JSON      bool          `help:"Print JSON." name:"json"`
 	by
@@ -36,9 +37,9 @@ type reconcileCommand struct {
 func (reconcileCommand) Help() string {
 	return `Compares what RevenueCat says that players hold with what our ledger says. Each player costs
 one call of the customer_information limit, with the least weight there is: players come
-first. A balance is compared only while no call of ours is open and our ledger rests, and a
+first. So do the readings of --purchases. A balance is compared only while no call of ours is open and our ledger rests, and a
 difference counts only when it is the same again after --settle. The same command goes on where
-it was broken off. Exit code 1: differences remain. docs/books.md says what to do.`
+it was broken off; --anew begins again. Exit code 1: differences remain. docs/books.md says what to do.`
 }
 
 // Run compares, and prints the report.
@@ -69,7 +70,7 @@ func (c reconcileCommand) Run(ctx context.Context, io stdio) error {
 		},
 	}
 	report, err := runner.Run(ctx, reconcile.Scope{
-		Players: c.Player, Sample: c.Sample, Repair: c.Repair, Purchases: c.Purchases, Reason: strings.TrimSpace(c.Reason), By: who.Name, Login: who.Login,
+		Players: c.Player, Sample: c.Sample, Repair: c.Repair, Purchases: c.Purchases, Anew: c.Anew, Reason: strings.TrimSpace(c.Reason), By: who.Name, Login: who.Login,
 	})
 	if err != nil {
 		return fmt.Errorf("%w; the same command goes on from here", err)

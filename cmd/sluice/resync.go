@@ -22,7 +22,7 @@ func newResync(p *process, _ *adjustments.Teller) consumers.Consumer {
 	store := purchases.NewStore(p.db)
 	return &resync.Consumer{
 		Reader: p.provider.reads, Products: p.provider.products, Balances: p.provider, Mirror: p.books, Store: store,
-		Recorder: &purchases.Recorder{Store: store, Committer: p.committer, Now: clock},
+		Recorder: &purchases.Recorder{Store: store, Committer: p.unhurried, Now: clock},
 		Now:      clock, Log: p.log, Gather: resync.GatherDefault,
 		Claims: resync.ClaimTimes{Webhook: p.config.Claims.Wait, Patience: p.config.Claims.Patience},
 	}

@@ -28,7 +28,9 @@ func (t teller) sale(p revenuecat.Purchase, product string) economy.PurchaseFact
 	fact := t.fact(p.Store, p.Environment, p.StoreID)
 	fact.AppUserID, fact.Buyer, fact.Product = p.CustomerID, p.OriginalCustomerID, product
 	fact.PurchasedAt, fact.Quantity, fact.Ownership = p.PurchasedAt, p.Quantity, p.Ownership
-	fact.ExpiresAt = &time.Time{}
+	if p.Store != economy.PromotionalStore { // what was given from the dashboard ends at some time, which is not told here
+		fact.ExpiresAt = &time.Time{}
+	}
 	switch p.Status {
 	case revenuecat.PurchaseOwned:
 		fact.Refund = &economy.Refund{}

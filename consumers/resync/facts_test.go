@@ -42,6 +42,17 @@ func TestAOneTimePurchaseIsTold(t *testing.T) {
 	}
 }
 
+// A webhook tells until when something given from the dashboard lasts. The API's
+// purchase does not: taken for one without an end, it would last for ever.
+func TestTheEndOfWhatWasGivenIsLeftToOthers(t *testing.T) {
+	t.Parallel()
+	got := (teller{at: hour(100)}).sale(revenuecat.Purchase{
+		CustomerID: "ann", PurchasedAt: hour(1), Environment: economy.Production, Store: economy.PromotionalStore, StoreID: "t1",
+	}, "rc_promo")
+	require.Nil(t, got.ExpiresAt)
+	require.NoError(t, got.Validate())
+}
+
 func TestAPeriodIsToldWithItsEndAsSoldAndItsRealOne(t *testing.T) {
 	t.Parallel()
 	sub := revenuecat.Subscription{

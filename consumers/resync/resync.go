@@ -78,7 +78,8 @@ var Spec = consumers.Spec{
 func (*Consumer) Spec() consumers.Spec { return Spec }
 
 // Consume reads the customer of a wish, unless a reading answers the wish already. A
-// wish about a claim waits for the claim's webhook first.
+// wish about a claim waits for the claim's webhook first. Those of the lane bulk are
+// read with what the budget has to spare.
 func (c *Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
 	wish, err := events.DataOf[events.CustomerResyncRequested](event)
 	if err != nil {
@@ -96,6 +97,9 @@ func (c *Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effe
 		default:
 			return c.settleClaim(ctx, event, claim)
 		}
+	}
+	if event.Lane == events.Bulk {
+		ctx = revenuecat.Idle(ctx)
 	}
 	if err := c.gather(ctx, event.Time); err != nil {
 		return outbox.Effects{}, err

@@ -1,6 +1,7 @@
 package resync_test
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/internal/revenuecat"
 	"github.com/sluice-gems/sluice/internal/revenuecat/simulator"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -254,4 +256,29 @@ func TestAnOperatorsWishIsKept(t *testing.T) {
 	owed, dead, err = w.store.Delivery(t.Context(), wish.ID, "resync")
 	require.NoError(t, err)
 	require.Equal(t, []any{false, ""}, []any{owed, dead})
+}
+
+// noted notes whether what it reads is asked for in idle calls alone.
+type noted struct {
+	*revenuecat.Client
+	idle []bool
+}
+
+func (n *noted) Balances(ctx context.Context, player string) (revenuecat.Reading, error) {
+	n.idle = append(n.idle, revenuecat.IsIdle(ctx))
+	return n.Client.Balances(ctx, player)
+}
+
+// Wishes of comparisons and backfills take only the calls that nobody else wants.
+func TestABulkWishIsReadInIdleCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bought(w.Buy(simulator.Buy{Customer: "ann", Product: "gems_100"}))
+	reads := &noted{Client: w.consumer.Balances.(*revenuecat.Client)}
+	w.consumer.Balances = reads
+	for _, lane := range []events.Lane{events.Store, events.Bulk} {
+		require.NoError(t, w.consume(events.NewCustomerResyncRequested(lane, events.ResyncOperator, string(lane), "ann", w.clock())))
+		w.pass(time.Minute)
+	}
+	require.Equal(t, []bool{false, true}, reads.idle)
 }

@@ -83,7 +83,7 @@ func (b *Budget) begin(ctx context.Context, domain revenuecat.Domain, weight Wei
 	if refusal != nil {
 		return nil, refusal
 	}
-	permit, err := b.Take(ctx, domain, weight, player)
+	permit, err := b.Take(ctx, domain, weight.within(ctx), player)
 	if err != nil {
 		return nil, err
 	}

@@ -116,3 +116,12 @@ func TestAReadingDoesNotWaitForALongPause(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.EqualValues(t, 1, r.calls.Load())
 }
+
+// What nobody waits for takes the idle share alone, whoever makes the call.
+func TestIdleCallsHaveTheLeastWeight(t *testing.T) {
+	t.Parallel()
+	for _, weight := range urgent {
+		require.Equal(t, weight, weight.within(t.Context()))
+		require.Equal(t, Backfill, weight.within(revenuecat.Idle(t.Context())))
+	}
+}

@@ -1,5 +1,11 @@
 package budget
 
+import (
+	"context"
+
+	"github.com/sluice-gems/sluice/internal/revenuecat"
+)
+
 // Weight says how urgent a call is. Where more calls wait than may start, each
 // weight that has calls waiting gets a share; the share of one that has none is
 // given to the others.
@@ -7,7 +13,7 @@ type Weight int
 
 // The weights, least urgent first.
 const (
-	Backfill Weight = iota // past purchases replayed from an export
+	Backfill Weight = iota // the idle share: what nobody waits for (revenuecat.Idle), whole comparisons, replays
 	Resync                 // balances read again, for a wallet or a check
 	Live                   // a player waits for an item
 	Refund                 // a player is owed gems
@@ -23,6 +29,15 @@ var shares = [weights]float64{Backfill: 1, Resync: 2, Live: 4, Refund: 8}
 
 // urgent lists the weights, most urgent first.
 var urgent = [weights]Weight{Refund, Live, Resync, Backfill}
+
+// within is the weight of a call that is made within ctx: what nobody waits for has
+// the least.
+func (w Weight) within(ctx context.Context) Weight {
+	if revenuecat.IsIdle(ctx) {
+		return Backfill
+	}
+	return w
+}
 
 // String returns the weight as logs and metrics show it.
 func (w Weight) String() string {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+
+	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
 // keepResult writes what was found. The drift that was judged last stays until the
@@ -27,6 +29,11 @@ func (r *Runner) keep(ctx context.Context, run run, scope Scope, s seen, results
 	if _, err := tx.ExecContext(ctx, `DELETE FROM reconciliations WHERE customer_id = $1 AND currency = ''`, s.customer.ID); err != nil {
 		return fmt.Errorf("keep results: %w", err)
 	}
+	if s.why == "" {
+		if err := s.forget(ctx, tx, results); err != nil {
+			return err
+		}
+	}
 	if s.why != "" { // whatever was suspect of this customer is not judged in this run
 		if _, err := tx.ExecContext(ctx, `UPDATE reconciliations SET outcome = 'unjudged', why = $3 WHERE customer_id = $1 AND run_id = $2 AND outcome = 'suspect'`,
 			s.customer.ID, run.ID, s.why); err != nil {
@@ -46,6 +53,21 @@ func (r *Runner) keep(ctx context.Context, run run, scope Scope, s seen, results
 		}
 	}
 	return tx.Commit()
+}
+
+// forget deletes what earlier comparisons said of balances that the customer does not
+// have any more: under another of its ids, from before they were known to be one, and
+// of currencies of which neither side has any.
+func (s seen) forget(ctx context.Context, tx *sqlx.Tx, results []Result) error {
+	held := make([]string, 0, len(results))
+	for _, one := range results {
+		held = append(held, string(one.Currency))
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM reconciliations WHERE customer_id = ANY($2) AND customer_id <> $1 OR customer_id = $1 AND NOT currency = ANY($3)`,
+		s.customer.ID, postgres.Array(s.customer.AppUserIDs), postgres.Array(held)); err != nil {
+		return fmt.Errorf("keep results: %w", err)
+	}
+	return nil
 }
 
 // correction is a line of ledger_corrections, and deed what the audit calls it.

@@ -162,6 +162,27 @@ func TestDriftOfOneGemIsReportedAndRepaired(t *testing.T) {
 	require.EqualValues(t, 60+60, report.Outcomes[reconcile.Agrees])
 }
 
+// TestDriftOfABalanceThatIsNoMoreEnds: of a customer who turned out to be another one,
+// and of a currency of which nobody has any by now.
+func TestDriftOfABalanceThatIsNoMoreEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, player := range []string{"ann", "bob", "cid"} {
+		w.moved(player, 100)
+		w.holds(player, 101)
+	}
+	require.EqualValues(t, 3, w.run(all).Drifts["GEM"].Players)
+	w.exec("INSERT INTO reconciliations (ledger, provider, drift, looks, read_at, run_id, customer_id, currency, outcome) VALUES (0, 5, 5, 2, now(), gen_random_uuid(), 'cid', 'OLD', 'drift')")
+	w.exec("INSERT INTO customer_aliases VALUES (now(), 'ann', 'bob', 'test')")
+	for _, player := range []string{"ann", "bob"} {
+		w.holds(player, 200)
+	}
+	w.holds("cid", 100)
+	require.False(t, w.run(all).Drifting())
+	require.Zero(t, gauges(t, w.DB)["sluice_drift_units"])
+	require.Zero(t, gauges(t, w.DB)["sluice_drift_players"])
+}
+
 func gauges(t *testing.T, db *sqlx.DB) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -267,6 +288,30 @@ func TestARunGoesOnWhereItWasBrokenOff(t *testing.T) {
 	require.NoError(t, w.DB.Get(&corrected, "SELECT sum(amount) FROM ledger_corrections"))
 	require.EqualValues(t, players, corrected)
 	require.Less(t, len(w.asked), 2*players+players/2, "what was looked at before was not read again")
+}
+
+// TestARunThatWasBrokenOffCanBeginAnew: everybody is looked at again.
+func TestARunThatWasBrokenOffCanBeginAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 60 {
+		player := fmt.Sprintf("p%02d", i)
+		w.moved(player, 100)
+		w.holds(player, 100)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.before = func(player string) {
+		if player == "p55" {
+			cancel()
+		}
+	}
+	_, err := w.Run(ctx, all)
+	require.ErrorIs(t, err, context.Canceled)
+	w.before, w.asked = nil, nil
+	anew := all
+	anew.Anew = true
+	require.EqualValues(t, 60, w.run(anew).Customers)
+	require.Len(t, w.asked, 60)
 }
 
 // TestChosenAndSampledPlayersAlone: are read, and a second run beside another is refused.

@@ -34,6 +34,7 @@ type Scope struct {
 	Sample    int      // so many, drawn by chance; 0: all
 	Repair    bool     // post corrections
 	Purchases bool     // have purchases read again
+	Anew      bool     // do not go on with a run that was broken off: it is ended as it is
 	Reason    string   // of a repair
 	By        string   // who runs it
 	Login     string   // who that certainly is
@@ -136,6 +137,11 @@ func (r *Runner) Run(ctx context.Context, scope Scope) (Report, error) {
 const everybody = `SELECT app_user_id FROM spends UNION SELECT app_user_id FROM provider_movements UNION SELECT app_user_id FROM ledger_corrections UNION SELECT app_user_id FROM balances`
 
 func (r *Runner) begin(ctx context.Context, scope Scope) (run, bool, error) {
+	if scope.Anew {
+		if _, err := r.DB.ExecContext(ctx, "UPDATE reconcile_runs SET finished_at = $2 WHERE scope = $1 AND finished_at IS NULL", scope.key(), r.Now()); err != nil {
+			return run{}, false, err
+		}
+	}
 	var known run
 	const columns = "id, started_at, position, players, wished, finished_at"
 	err := r.DB.GetContext(ctx, &known, "SELECT "+columns+" FROM reconcile_runs WHERE scope = $1 AND finished_at IS NULL", scope.key())
