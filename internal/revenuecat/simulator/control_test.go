@@ -41,8 +41,13 @@ func TestControlListsItsSwitches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Config{RatePerMinute: 480})
 	w.SetFaults(simulator.Faults{Down: true, LoseAnswer: 0.25, Delay: time.Second, RatePerMinute: 480})
+	w.SetWebhookFaults(simulator.WebhookFaults{Lose: 0.125, Jitter: 3 * time.Second})
 	var faults map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(w.call(t, http.MethodGet, "/control/faults", "").text), &faults); err != nil {
+		t.Fatal(err)
+	}
+	var webhooks struct{ Faults map[string]json.RawMessage }
+	if err := json.Unmarshal([]byte(w.call(t, http.MethodGet, "/control/webhooks", "").text), &webhooks); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/control", "/control/"} {
@@ -51,13 +56,16 @@ func TestControlListsItsSwitches(t *testing.T) {
 		w.ServeHTTP(got, r)
 		equal(t, "status", got.Code, 200)
 		text := got.Body.String()
-		for name, value := range faults {
-			line := regexp.MustCompile(`(?m)^` + name + ` +` + regexp.QuoteMeta(string(value)) + ` +\S.* {2}\S`)
-			if !line.MatchString(text) {
-				t.Errorf("no line tells that %s is %s:\n%s", name, value, text)
+		ofCalls, ofWebhooks, _ := strings.Cut(text, "WEBHOOKS")
+		for part, list := range map[string]map[string]json.RawMessage{ofCalls: faults, ofWebhooks: webhooks.Faults} {
+			for name, value := range list {
+				line := regexp.MustCompile(`(?m)^` + name + ` +` + regexp.QuoteMeta(string(value)) + ` +\S.* {2}\S`)
+				if !line.MatchString(part) {
+					t.Errorf("no line tells that %s is %s:\n%s", name, value, text)
+				}
 			}
 		}
-		if calls := regexp.MustCompile(`(?m)^  curl -s .*http://\S+/control/\w`).FindAllString(text, -1); len(calls) < 6 {
+		if calls := regexp.MustCompile(`(?m)^  curl -s .*http://\S+/control/\w`).FindAllString(text, -1); len(calls) < 12 {
 			t.Errorf("calls to paste: %q", calls)
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/sluice-gems/sluice/economy"
 )
 
 // Type is an event's type as the provider names it. The set is open.
@@ -137,9 +135,6 @@ const idMax = 255
 
 // Route says who acts on the event.
 func (e Event) Route() Route { return routes[e.Type] }
-
-// Sandbox reports whether the event is of the sandbox.
-func (e Event) Sandbox() bool { return e.Environment == string(economy.Sandbox) }
 
 // text is a string that may come as a bare number, or as null.
 type text string

@@ -38,7 +38,7 @@ func TestEveryDocumentedEventSaysWhatItSays(t *testing.T) {
 		said := map[string]any{
 			"event": map[string]any{
 				"id": event.ID, "type": event.Type, "at": event.At, "environment": event.Environment, "app_user_id": event.AppUserID,
-				"known": event.Type.Known(), "route": event.Route(), "sandbox": event.Sandbox(),
+				"known": event.Type.Known(), "route": event.Route(),
 			},
 			"facts": facts,
 		}
@@ -100,6 +100,7 @@ func TestAnEventThatLacksWhatItTakesIsAnError(t *testing.T) {
 		{raw, "transaction_id", nil}, {raw, "store", nil}, {raw, "environment", "STAGING"}, {raw, "product_id", ""}, {raw, "purchased_at_ms", nil},
 		{raw, "event_timestamp_ms", nil}, {raw, "quantity", 1.5}, {raw, "quantity", -1}, {raw, "price", "free"}, {raw, "price_in_purchased_currency", 1e30},
 		{raw, "is_family_share", "maybe"}, {currency, "virtual_currency_transaction_id", nil}, {currency, "adjustments", []any{map[string]any{"amount": 1}}},
+		{currency, "adjustments", nil}, {currency, "adjustments", []any{}},
 		{currency, "adjustments", []any{map[string]any{"amount": 0.5, "currency": map[string]any{"code": "GEM"}}}},
 		{transfer, "transferred_from", []string{}}, {transfer, "transferred_to", nil},
 	} {
