@@ -28,3 +28,15 @@ func Reclaim(s Spend, taken bool, now time.Time) Change {
 	}
 	return Change{From: s.State, Spend: next, Entries: entries(s, EntryReclaim, Sink, InFlight)}
 }
+
+// GiveUpRefund is the step of an operator who lets a refund of theirs be: refunding ->
+// fulfilled, as it was. Once the item was taken back nothing changes, nor does it where
+// the hand-over was refused: that player never had it.
+func GiveUpRefund(s Spend, now time.Time) Change {
+	if s.State != Refunding || s.Reason != OperatorRefund || !s.RevokedAt.IsZero() {
+		return Change{}
+	}
+	next := s.moved(Fulfilled, "")
+	next.FinishedAt, next.Held = now, false
+	return Change{From: s.State, Spend: next, Entries: entries(s, EntryKeep, InFlight, Sink)}
+}

@@ -28,6 +28,7 @@ const (
 	EntryFulfil  EntryKind = "fulfil"  // in_flight -> sink
 	EntryRefund  EntryKind = "refund"  // in_flight -> wallet
 	EntryReclaim EntryKind = "reclaim" // sink -> in_flight: an operator takes a fulfilled spend back
+	EntryKeep    EntryKind = "keep"    // in_flight -> sink: the operator gives that refund up, the item stays
 	EntryGrant   EntryKind = "grant"   // issuance -> wallet
 )
 

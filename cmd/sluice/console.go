@@ -25,7 +25,7 @@ func (p *process) console(ctx context.Context, mux *http.ServeMux, catalog func(
 	c := console.New(console.Config{
 		Consumers: names, Lanes: lanes,
 		DB: p.db, Books: p.books, Purchases: purchases.NewStore(p.db), Backfills: backfill.Runs{DB: p.db}, Monitor: p.monitor, Operations: p.desk(),
-		Keys: consoleKeys(p.config.Keys.Admin), Catalog: catalog, Settings: p.settings, Now: clock, Log: p.log,
+		Keys: consoleKeys(p.config.Keys.Admin), Catalog: catalog, Settings: p.settings, TraceLink: p.config.TraceLink, Now: clock, Log: p.log,
 	})
 	c.Routes(mux)
 	ctx, cancel := context.WithCancel(ctx)

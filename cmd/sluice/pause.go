@@ -32,7 +32,7 @@ func (pauseCommand) Help() string {
   consumer NAME   its deliveries wait: what it has begun is finished, nothing more is begun
   lane NAME       the deliveries of a lane wait, of all consumers; webhooks are still taken in
   item NAME       POST /spend answers 403 for it; what was accepted before goes on
-  currency CODE   the same for everything that costs the currency
+  currency CODE   the same for everything that costs the currency; POST /grants answers 403 too
 
 sluice pauses lists what is paused.`
 }

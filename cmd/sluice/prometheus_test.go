@@ -109,6 +109,28 @@ func (p *prometheusServer) firing() map[string]firing {
 	return list
 }
 
+// rule returns the expression of an alert, as it is judged.
+func (p *prometheusServer) rule(name string) string {
+	p.t.Helper()
+	var answer struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, Query string }
+			}
+		}
+	}
+	require.NoError(p.t, p.get("/api/v1/rules", &answer))
+	for _, group := range answer.Data.Groups {
+		for _, rule := range group.Rules {
+			if rule.Name == name {
+				return rule.Query
+			}
+		}
+	}
+	require.FailNow(p.t, "no such rule", name)
+	return ""
+}
+
 // alertPatience is how long an alert may take to fire or to clear.
 const alertPatience = 3 * time.Minute
 

@@ -76,7 +76,8 @@ func (c spendReleaseCommand) Run(ctx context.Context, io stdio) error {
 // spendRefundCommand refunds.
 type spendRefundCommand struct {
 	spendAct
-	Again bool `help:"Try a refund again that needs an operator."`
+	Again  bool `help:"Try a refund again that needs an operator." xor:"what"`
+	GiveUp bool `help:"Let a refund be that an operator began, while its item is the player's." xor:"what"`
 }
 
 // Help says what a refund does, and when it needs two people.
@@ -88,11 +89,21 @@ another name and another login.
 
 --again is for a refund that the provider refused for good (it gets another key), or whose
 item the game did not take back. An item that the game never takes back is settled by
-sluice handover settle ID --revoked: the player keeps it, and gets the cost.`
+sluice handover settle ID --revoked: the player keeps it, and gets the cost.
+
+--give-up ends a refund as if nobody had asked for it: the item stays, the cost stays
+spent. It is refused once the item is gone, which one of our own inventory is at once, and
+once the game's server was asked to take it back, unless that answered that the player
+keeps it. One person may do it; the spend cannot be refunded a second time.`
 }
 
 // Run refunds, or asks for a second person.
 func (c spendRefundCommand) Run(ctx context.Context, io stdio) error {
+	if c.GiveUp {
+		return c.do(ctx, io, func(desk *operations.Desk) (economy.Spend, error) {
+			return desk.GiveUpRefund(ctx, c.who(), c.Reason, c.ID)
+		})
+	}
 	if c.Again {
 		return c.do(ctx, io, func(desk *operations.Desk) (economy.Spend, error) {
 			return desk.RefundAgain(ctx, c.who(), c.Reason, c.ID)

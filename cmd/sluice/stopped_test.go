@@ -17,12 +17,13 @@ import (
 )
 
 // TestAStoppedConsumerIsAsFarBehindEverywhere: an operator pauses one. The command
-// line, /metrics, a real Prometheus and the alert that fires say how much waits for it
-// and for how long, the same within five seconds. Resumed, it catches up, and the
-// alert clears.
+// line, /metrics, a real Prometheus, the alert that fires, the console's page and what
+// is sent to it live say how much waits for it and for how long, the same within five
+// seconds. Resumed, it catches up, and the alert clears.
 func TestAStoppedConsumerIsAsFarBehindEverywhere(t *testing.T) {
 	t.Parallel()
-	s := newSite(t).seed().up()
+	const key = "the-key-of-an-operator"
+	s := newSite(t, "SLUICE_ADMIN_KEYS=viewer:"+key).seed().up()
 	watch := watchedBy(t, s.apiAddr)
 	s.give("player", economy.Amounts{"GEM": 1000})
 	operator := func(args ...string) {
@@ -57,6 +58,18 @@ func TestAStoppedConsumerIsAsFarBehindEverywhere(t *testing.T) {
 	alert := watch.firing()["SluiceConsumerBehind"]
 	saw(number(t, alert.Value))
 	require.Equal(t, "fulfil", alert.Labels["consumer"])
+	require.Contains(t, watch.rule("SluiceConsumerBehind"), "sluice_consumer_oldest_age_seconds", "what was compared is what the alert is made of")
+
+	console := enterConsole(t, s.apiAddr, "Anna", key)
+	row := consumerRow(t, console.page("/console/"), "fulfil") // consumer, lane, owed, in the broker, in hand, parked, redelivered, oldest
+	saw(shownAge(t, row[7]))
+	require.Equal(t, []string{"fulfil paused", strconv.Itoa(spends)}, []string{row[0], row[2]})
+	moment := console.now()
+	saw(moment.Point.Oldest) // nothing else is owed
+	require.InDelta(t, spends, moment.Point.Owed, 0)
+	row = consumerRow(t, moment.HTML, "fulfil")
+	saw(shownAge(t, row[7]))
+	require.Equal(t, strconv.Itoa(spends), row[2])
 	for i := range since {
 		assert.WithinDuration(t, since[0], since[i], 5*time.Second, "by source %d", i)
 	}

@@ -80,12 +80,12 @@ func (p storePage) pack(id string)  { p.t.Helper(); p.Click(`[data-pack="` + id 
 func (p storePage) spend(id string) { p.t.Helper(); p.Click(`[data-item="` + id + `"]`) }
 
 // TestAStoreToPlayWith: gems are bought and spent in a real browser while the
-// provider, the stream and the game's server are broken and repaired. The page shows
+// provider, its webhooks, the stream and the game's server are broken and repaired. The page shows
 // where each spend is, nothing is lost, and the books balance until somebody charges
 // behind our back. It takes half a minute: a provider is slow, and a spend is waited for.
 func TestAStoreToPlayWith(t *testing.T) {
 	t.Parallel()
-	s := newSite(t).seed().up()
+	s := newSite(t, "SLUICE_CLAIM_WAIT=1s").seed().up()
 	p := openStore(t, s, browser.Desktop)
 	player := p.Text("#player")
 	require.Regexp(t, `^shopper_[a-z0-9]+$`, player)
@@ -144,10 +144,17 @@ func TestAStoreToPlayWith(t *testing.T) {
 	p.wallet("30")
 	p.books("250 30 220 0")
 
+	p.flip("webhook_lost")
+	p.pack("gems_100")
+	p.lamps("Gems 100", "dRddd") // the app's claim stands in
+	p.wallet("130")
+	p.repair()
+	p.books("350 130 220 0")
+
 	require.Equal(t, "Books balance", p.Text("#verdict"))
 	require.Contains(t, p.Text("#counted"), "off 0 times; 1 player.")
 	require.Contains(t, p.Text("#bag"), "Extra life × 14", "ten came with the pack")
-	require.True(t, s.balance(player).Equal(economy.Amounts{"GEM": 30, "GOLD": 200}), s.balance(player))
+	require.True(t, s.balance(player).Equal(economy.Amounts{"GEM": 130, "GOLD": 200}), s.balance(player))
 
 	s.chargeBehindOurBack(player, 7)
 	p.Await("the counter can be off", `document.getElementById("verdict").textContent === "The books do not balance"`)

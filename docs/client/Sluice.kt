@@ -162,9 +162,10 @@ class Sluice(
         return when (answer.status) {
             200 -> answer.body.optJSONObject("spend")?.let { Outcome.Bought(it) }
             402 -> Outcome.NotEnough(text)
+            403 -> if (problem == "spend-refunded") Outcome.GivenBack(text) else Outcome.Refused(text, problem)
             500 -> if (problem == "item-not-handed-over") Outcome.GivenBack(text) else null
             502 -> if (problem == "provider-refused") Outcome.Refused(text, problem) else null // a proxy's own 502 decides nothing
-            400, 403, 404, 409, 413, 415 -> Outcome.Refused(text, problem)
+            400, 404, 409, 413, 415 -> Outcome.Refused(text, problem)
             else -> null // 202, 401, 429, 503, and whatever a proxy says
         }
     }
@@ -172,7 +173,7 @@ class Sluice(
     /** Reads a spend from GET /spends/{id}; null: it is still under way. */
     private fun ended(spend: JSONObject): Outcome? = when (spend.optString("state")) {
         "fulfilled" -> Outcome.Bought(spend)
-        "refunded" -> Outcome.GivenBack("Something went wrong, your gems are back")
+        "refunded" -> Outcome.GivenBack("Your gems are back")
         "declined" ->
             if (spend.optString("reason") == "insufficient_funds") Outcome.NotEnough("Not enough gems")
             else Outcome.Refused("This purchase was refused", spend.optString("reason"))

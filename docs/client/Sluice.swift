@@ -172,9 +172,10 @@ public actor Sluice {
         switch answer.status {
         case 200: return body.spend.map { .bought($0) }
         case 402: return .notEnough(text)
+        case 403: return problem == "spend-refunded" ? .givenBack(text) : .refused(text, problem: problem)
         case 500: return problem == "item-not-handed-over" ? .givenBack(text) : nil
         case 502: return problem == "provider-refused" ? .refused(text, problem: problem) : nil // a proxy's own 502 decides nothing
-        case 400, 403, 404, 409, 413, 415: return .refused(text, problem: problem)
+        case 400, 404, 409, 413, 415: return .refused(text, problem: problem)
         default: return nil // 202, 401, 429, 503, and whatever a proxy says
         }
     }
@@ -184,7 +185,7 @@ public actor Sluice {
         guard answer.status == 200, let spend = answer.spend() else { return nil }
         switch spend.state {
         case "fulfilled": return .bought(spend)
-        case "refunded": return .givenBack("Something went wrong, your gems are back")
+        case "refunded": return .givenBack("Your gems are back")
         case "declined" where spend.reason == "insufficient_funds": return .notEnough("Not enough gems")
         case "declined": return .refused("This purchase was refused", problem: spend.reason ?? "")
         default: return nil

@@ -202,9 +202,10 @@ class Sluice(
         return when (answer.status) {
             200 -> told.spend?.let { Outcome.Bought(it) }
             402 -> Outcome.NotEnough(text)
+            403 -> if (problem == "spend-refunded") Outcome.GivenBack(text) else Outcome.Refused(text, problem)
             500 -> if (problem == "item-not-handed-over") Outcome.GivenBack(text) else null
             502 -> if (problem == "provider-refused") Outcome.Refused(text, problem) else null // a proxy's own 502 decides nothing
-            400, 403, 404, 409, 413, 415 -> Outcome.Refused(text, problem)
+            400, 404, 409, 413, 415 -> Outcome.Refused(text, problem)
             else -> null // 202, 401, 429, 503, and whatever a proxy says
         }
     }
@@ -215,7 +216,7 @@ class Sluice(
         val spend = answer.body(Spend.serializer()) ?: return null
         return when (spend.state) {
             "fulfilled" -> Outcome.Bought(spend)
-            "refunded" -> Outcome.GivenBack("Something went wrong, your gems are back")
+            "refunded" -> Outcome.GivenBack("Your gems are back")
             "declined" ->
                 if (spend.reason == "insufficient_funds") Outcome.NotEnough("Not enough gems")
                 else Outcome.Refused("This purchase was refused", spend.reason)

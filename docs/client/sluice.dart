@@ -180,11 +180,13 @@ class Sluice {
         return Bought(answer.body['spend'] as Map<String, dynamic>);
       case 402:
         return NotEnough(text);
+      case 403:
+        return problem == 'spend-refunded' ? GivenBack(text) : Refused(text, problem);
       case 500:
         return problem == 'item-not-handed-over' ? GivenBack(text) : null;
       case 502:
         return problem == 'provider-refused' ? Refused(text, problem) : null; // a proxy's own 502 decides nothing
-      case 400 || 403 || 404 || 409 || 413 || 415:
+      case 400 || 404 || 409 || 413 || 415:
         return Refused(text, problem);
       default:
         return null; // 202, 401, 429, 503, and whatever a proxy says
@@ -197,7 +199,7 @@ class Sluice {
       case 'fulfilled':
         return Bought(spend);
       case 'refunded':
-        return const GivenBack('Something went wrong, your gems are back');
+        return const GivenBack('Your gems are back');
       case 'declined':
         return spend['reason'] == 'insufficient_funds'
             ? const NotEnough('Not enough gems')

@@ -163,9 +163,10 @@ function decided(answer: Answer): Outcome | undefined {
   switch (status) {
     case 200: return { kind: "bought", spend: body.spend };
     case 402: return { kind: "not_enough", text };
+    case 403: return problem === "spend-refunded" ? { kind: "given_back", text } : { kind: "refused", text, problem };
     case 500: return problem === "item-not-handed-over" ? { kind: "given_back", text } : undefined;
     case 502: return problem === "provider-refused" ? { kind: "refused", text, problem } : undefined; // a proxy's own 502 decides nothing
-    case 400: case 403: case 404: case 409: case 413: case 415: return { kind: "refused", text, problem };
+    case 400: case 404: case 409: case 413: case 415: return { kind: "refused", text, problem };
   }
   return undefined; // 202, 401, 429, 503, and whatever a proxy says
 }
@@ -174,7 +175,7 @@ function decided(answer: Answer): Outcome | undefined {
 function ended(spend: Spend): Outcome | undefined {
   switch (spend.state) {
     case "fulfilled": return { kind: "bought", spend };
-    case "refunded": return { kind: "given_back", text: "Something went wrong, your gems are back" };
+    case "refunded": return { kind: "given_back", text: "Your gems are back" };
     case "declined": return spend.reason === "insufficient_funds"
       ? { kind: "not_enough", text: "Not enough gems" }
       : { kind: "refused", text: "This purchase was refused", problem: String(spend.reason) };

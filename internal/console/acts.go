@@ -84,4 +84,8 @@ func (c *Console) spendRoutes(mux *http.ServeMux) {
 		_, err := c.Operations.RefundAgain(q.Context(), q.who(), q.reason(), id)
 		return "done", err
 	})
+	c.onSpend(mux, "refund-give-up", func(q *request, id string) (string, error) {
+		_, err := c.Operations.GiveUpRefund(q.Context(), q.who(), q.reason(), id)
+		return "done", err
+	})
 }

@@ -60,7 +60,7 @@ func TestWhatOperatorsDoIsDoneOnceAndWrittenDown(t *testing.T) {
 	require.Contains(t, p.page("/console/deadletters"), "There is no dead letter.")
 
 	_, err := h.db.Exec(`INSERT INTO webhook_events (id, received_at, event_key, verdict, type, environment, headers, body)
-		SELECT gen_random_uuid(), '2026-11-01T12:00Z', 'e' || n, 'accepted', 'RENEWAL', 'production', '{}', '{"event":{"id":"e","type":"RENEWAL","app_user_id":"ann"}}' FROM generate_series(1, 3) AS n`)
+		SELECT ('01a196fb-1600-7000-8000-00000000000' || n)::uuid, '2026-11-01T12:00Z', 'e' || n, 'accepted', 'RENEWAL', 'production', '{}', '{"event":{"id":"e","type":"RENEWAL","app_user_id":"ann"}}' FROM generate_series(1, 3) AS n`)
 	require.NoError(t, err)
 	times := []string{"from", "2026-11-01T00:00", "until", "2026-11-02T00:00", "type", "RENEWAL"}
 	require.Contains(t, p.send("/console/webhooks/replay", times...).body, "Replay 3 webhooks?")

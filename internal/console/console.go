@@ -33,6 +33,8 @@ type Config struct {
 	Catalog   func() economy.Catalog // the current one
 	Settings  func() []Setting       // in effect, secrets masked
 	Monitor   Monitor
+	// TraceLink, optional, returns where to look at a trace, or its id when nobody knows.
+	TraceLink func(traceID string) string
 	// Operations is where operators act.
 	Operations *operations.Desk
 	Now        func() time.Time

@@ -81,6 +81,7 @@ type letterPage struct {
 	Open    bool
 	Key     map[string]string // the fields that name it in a form
 	Payload string
+	Trace   string // where to look at its trace; empty: nobody knows
 }
 
 func letterKey(of url.Values) operations.LetterKey {
@@ -94,6 +95,11 @@ func (c *Console) letter(q *request) error {
 		return told(err)
 	}
 	page := letterPage{Letter: letter, Open: letter.ResolvedAt.IsZero(), Payload: pretty(letter.Payload), Key: map[string]string{"event": key.EventID, "consumer": key.Consumer}}
+	if c.TraceLink != nil {
+		if link := c.TraceLink(letter.TraceID); link != letter.TraceID {
+			page.Trace = link
+		}
+	}
 	if id, _, found := strings.Cut(letter.EventID, "."); found && strings.HasPrefix(letter.Type, "spend.") {
 		page.SpendID = id
 	}

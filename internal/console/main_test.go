@@ -104,6 +104,12 @@ func newHouse(t *testing.T) *house {
 		Settings: func() []console.Setting {
 			return []console.Setting{{Variable: "SLUICE_SESSION_SECRET", Value: "***", Doc: "a secret"}}
 		},
+		TraceLink: func(id string) string {
+			if id == "" {
+				return ""
+			}
+			return "https://traces.example.com/" + id
+		},
 		Now: now, Log: slog.New(slog.NewTextHandler(h.log, nil)),
 	}
 	h.Console, h.url = h.serve(h.config)

@@ -1,9 +1,11 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-gems/sluice/internal/operations"
 )
@@ -34,7 +36,7 @@ func (c *Console) scopes() []scopeChoice {
 		{operations.PauseConsumer, slices.Clone(c.Consumers), "Its deliveries wait. Nothing is lost, and its lag grows."},
 		{operations.PauseLane, slices.Clone(c.Lanes), "The deliveries of a lane wait, of all consumers."},
 		{operations.PauseItem, items, "No new spend of it is accepted (403). Those accepted before go on."},
-		{operations.PauseCurrency, currencies, "No new spend that costs it is accepted (403). Those accepted before go on."},
+		{operations.PauseCurrency, currencies, "No new spend that costs it, and no grant of it, is accepted (403). Those accepted before go on."},
 	}
 	for i := range list {
 		slices.Sort(list[i].Names)
@@ -60,7 +62,11 @@ func (c *Console) pauseRoutes(mux *http.ServeMux) {
 		if !slices.ContainsFunc(c.scopes(), func(k scopeChoice) bool { return k.Scope == scope && slices.Contains(k.Names, name) }) {
 			return bad("There is no %s of the name %q. Nothing was paused.", scope, mask(name))
 		}
-		if err := c.Operations.Pause(q.Context(), q.who(), q.reason(), scope, name); err != nil {
+		last, err := time.ParseDuration(cmp.Or(q.PostForm.Get("for"), "0s"))
+		if err != nil {
+			return bad("%q is not a time such as 30m. Nothing was paused.", mask(q.PostForm.Get("for")))
+		}
+		if err := c.Operations.PauseFor(q.Context(), q.who(), q.reason(), scope, name, last); err != nil {
 			return told(err)
 		}
 		return q.back("pauses", "paused")

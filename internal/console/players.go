@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/operations"
+	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/purchases"
 )
 
@@ -58,8 +59,8 @@ func noteSubject(appUserID string) string { return "customer:" + appUserID }
 // actsShown is how many acts, and notes, the page has.
 const actsShown = 10
 
-// ledgerShown is how many lines, and spends to find them by, the page has.
-const ledgerShown = 50
+// spendsShown is how many spends the page has, ledgerShown how many lines.
+const spendsShown, ledgerShown = 10, pageSize
 
 func (c *Console) player(q *request) error {
 	id := q.param("id")
@@ -92,11 +93,12 @@ func (c *Console) player(q *request) error {
 	if page.Spends, err = (search{Player: id}).find(ctx, c); err != nil {
 		return err
 	}
-	page.Spends.Spends = page.Spends.Spends[:min(len(page.Spends.Spends), 10)]
+	newest := page.Spends.Spends
+	page.Spends.Spends = newest[:min(len(newest), spendsShown)]
 	if page.Open, err = (search{Player: id, State: stateOpen}).find(ctx, c); err != nil {
 		return err
 	}
-	if page.Ledger, err = c.ledgerOf(ctx, id); err != nil {
+	if page.Ledger, err = c.ledgerOf(ctx, id, newest); err != nil {
 		return err
 	}
 	if page.Drifts, err = c.comparisonsOf(ctx, history.Customer.AppUserIDs); err != nil {
@@ -138,19 +140,21 @@ func (c *Console) itemsOf(ctx context.Context, id string) ([]books.Held, error) 
 	return items, nil
 }
 
-// ledgerOf returns the newest lines that moved a player's wallet: those of the newest
+// ledgerOf returns the newest lines that moved a player's wallet: those of their newest
 // spends, what the provider moved by itself, and corrections.
-func (c *Console) ledgerOf(ctx context.Context, id string) ([]ledgerLine, error) {
-	lines := []ledgerLine{}
+func (c *Console) ledgerOf(ctx context.Context, id string, spends []economy.Spend) ([]ledgerLine, error) {
+	lines, ids := []ledgerLine{}, make([]string, len(spends))
+	for i, s := range spends {
+		ids[i] = s.ID
+	}
 	err := c.db.SelectContext(ctx, &lines, fmt.Sprintf(`
-		WITH newest AS MATERIALIZED (SELECT id FROM (SELECT id FROM spends WHERE app_user_id = $1 OFFSET 0) AS mine ORDER BY id DESC LIMIT %[1]d)
 		SELECT entered_at AS at, kind, currency, CASE WHEN credit = 'wallet' THEN amount ELSE -amount END AS change, spend_id::text AS cause, true AS spend
-			FROM newest CROSS JOIN LATERAL (SELECT * FROM ledger_entries WHERE spend_id = newest.id OFFSET 0) AS e WHERE 'wallet' IN (debit, credit)
+			FROM unnest($2::uuid[]) AS newest(id) CROSS JOIN LATERAL (SELECT * FROM ledger_entries WHERE spend_id = newest.id OFFSET 0) AS e WHERE 'wallet' IN (debit, credit)
 		UNION ALL (SELECT moved_at, kind, currency, CASE WHEN credit = 'wallet' THEN amount ELSE -amount END, movement_id, false
 			FROM provider_movements WHERE app_user_id = $1 AND kind <> 'own_seen' ORDER BY moved_at DESC LIMIT %[1]d)
 		UNION ALL (SELECT entered_at, kind, currency, CASE WHEN credit = 'wallet' THEN amount ELSE -amount END, run_id::text, false
 			FROM ledger_corrections WHERE app_user_id = $1 ORDER BY entered_at DESC LIMIT %[1]d)
-		ORDER BY at DESC LIMIT %[1]d`, ledgerShown), id)
+		ORDER BY at DESC LIMIT %[1]d`, ledgerShown), id, postgres.Array(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read the newest ledger lines: %w", err)
 	}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"html"
 	"net/url"
 	"regexp"
 	"slices"
@@ -106,4 +107,23 @@ func compare(a, b string) int {
 		return 1
 	}
 	return 0
+}
+
+// What is rare is looked for among the newest 20,000 webhooks, and then further back.
+func TestAWebhookIsFoundHoweverOldItIs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, err := h.db.Exec(`INSERT INTO webhook_events (id, received_at, event_key, verdict, type, environment, headers)
+		SELECT ('01a196fb-1600-7000-8000-' || lpad(n::text, 12, '0'))::uuid, '2026-11-01T12:00Z', 'e' || n, 'accepted', CASE n WHEN 1 THEN 'TRANSFER' ELSE 'RENEWAL' END, 'production', '{}'
+		FROM generate_series(1, 20010) AS n`)
+	require.NoError(t, err)
+	p := h.enter(viewerKey)
+	page := p.page("/console/webhooks?type=TRANSFER")
+	require.NotContains(t, page, ">e1</a>")
+	require.Contains(t, page, "No webhook is like that")
+	further := regexp.MustCompile(`rel="next" href="([^"]+)">Look further back`).FindStringSubmatch(page)
+	require.NotEmpty(t, further)
+	page = p.page(html.UnescapeString(further[1]))
+	require.Contains(t, page, ">e1</a>")
+	require.NotContains(t, page, "Look further back")
 }

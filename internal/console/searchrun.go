@@ -53,12 +53,17 @@ func (s search) find(ctx context.Context, c *Console) (found, error) {
 	switch {
 	case s.Player != "":
 		return s.ofPlayer(ctx, c, of)
-	case s.State == stateOpen || validState(s.State) && !economy.State(s.State).Final():
+	case s.unfinished():
 		return s.listed(ctx, c, of, "finished_at IS NULL")
 	case s.State == stateAttention:
 		return s.listed(ctx, c, of, isAttention)
 	}
 	return s.scan(ctx, c, of)
+}
+
+// unfinished reports whether nothing is asked for but what is under way.
+func (s search) unfinished() bool {
+	return s.State == stateOpen || validState(s.State) && !economy.State(s.State).Final()
 }
 
 const isAttention = "(unknown_since IS NOT NULL OR needs_operator <> '' OR held)"
@@ -96,8 +101,12 @@ func (s search) filter(c *conditions) {
 func (s search) ofPlayer(ctx context.Context, c *Console, of conditions) (found, error) {
 	s.filter(&of)
 	of.args = append(of.args, s.Player)
-	spends, err := c.selectSpends(ctx, fmt.Sprintf(`SELECT %s FROM (SELECT %[1]s FROM spends WHERE app_user_id = $%d OFFSET 0) AS mine
-		WHERE %s ORDER BY id DESC LIMIT %d`, books.SpendColumns, len(of.args), of.where(), pageSize+1), of.args...)
+	open := "" // few: a partial index has those
+	if s.unfinished() {
+		open = "AND finished_at IS NULL"
+	}
+	spends, err := c.selectSpends(ctx, fmt.Sprintf(`SELECT %s FROM (SELECT %[1]s FROM spends WHERE app_user_id = $%d %s OFFSET 0) AS mine
+		WHERE %s ORDER BY id DESC LIMIT %d`, books.SpendColumns, len(of.args), open, of.where(), pageSize+1), of.args...)
 	return paged(spends), err
 }
 

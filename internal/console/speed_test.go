@@ -60,6 +60,7 @@ func TestEveryPageIsFastInMillionsOfSpends(t *testing.T) {
 	one := func(query string) (text string) { require.NoError(t, db.Get(&text, query)); return text }
 	middle := one("SELECT id FROM spends ORDER BY id OFFSET 1000 LIMIT 1")
 	before := "&before=" + one("SELECT id FROM spends ORDER BY id DESC OFFSET 5000 LIMIT 1")
+	long := "from=2020-01-01&to=" + one("SELECT to_char(accepted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI') FROM spends ORDER BY id DESC OFFSET 1000 LIMIT 1") // all but the newest
 	for _, page := range []struct {
 		name, address string
 		most          time.Duration
@@ -73,9 +74,14 @@ func TestEveryPageIsFastInMillionsOfSpends(t *testing.T) {
 		{"refunded spends", "spends?state=refunded", pageMax},
 		{"open spends", "spends?state=open", pageMax},
 		{"spends that need attention", "spends?state=attention", pageMax},
+		{"spends of an item in a state and a time", "spends?item=item_7&state=refunded&" + long, pageMax},
+		{"spends of a key in a time", "spends?key=nothing&" + long, pageMax},
+		{"open spends of an item and a time", "spends?state=open&item=item_9&" + long, pageMax},
 		{"a spend by its key alone", "spends?key=key-" + strconv.Itoa(spends-10), pageMax},
 		{"search by player", "spends?player=player_77", playerMax},
 		{"search by player and state", "spends?player=player_77&state=declined", playerMax},
+		{"search by player, item and time", "spends?player=player_77&item=item_7&" + long, playerMax},
+		{"search by player and key", "spends?player=player_77&key=nothing", playerMax},
 		{"search by a player of 20,000 spends", "spends?player=whale", playerMax},
 		{"a spend", "spends/" + middle, pageMax},
 		{"a player", "players?id=player_77", pageMax},
@@ -85,6 +91,8 @@ func TestEveryPageIsFastInMillionsOfSpends(t *testing.T) {
 		{"purchases of a player", "purchases?player=player_77", pageMax},
 		{"webhook events", "webhooks", pageMax},
 		{"webhook events of a rare type", "webhooks?type=TRANSFER", pageMax},
+		{"webhook events of no type there is", "webhooks?type=NOTHING", pageMax},
+		{"a webhook event by RevenueCat's id", "webhooks?id=event-250000", pageMax},
 		{"dead letters", "deadletters", pageMax},
 		{"dead letters of an error", "deadletters?error=boom", pageMax},
 		{"refund requests", "refunds", pageMax},

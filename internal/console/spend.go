@@ -3,7 +3,6 @@ package console
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
@@ -39,12 +38,8 @@ func (c *Console) spend(q *request) error {
 	if page.Timeline, err = c.timeline(q.Context(), story); err != nil {
 		return err
 	}
-	requests, err := c.Operations.RefundRequests(q.Context(), true)
-	if err != nil {
+	if page.Refund, err = c.Operations.RefundAsked(q.Context(), story.Spend.ID); err != nil {
 		return err
-	}
-	if at := slices.IndexFunc(requests, func(r operations.RefundRequest) bool { return r.SpendID == story.Spend.ID }); at >= 0 {
-		page.Refund = &requests[at]
 	}
 	if q.session.CanOperate() {
 		page.Acts = spendActs(story.Spend, page.Refund != nil)
@@ -79,6 +74,10 @@ func spendActs(s economy.Spend, asked bool) []spendAct {
 	}
 	if s.State == economy.Refunding && s.NeedsOperator != "" {
 		acts = append(acts, spendAct{To: at + "refund-again", Title: "Try the refund again", Button: "Try again", About: s.NeedsOperator})
+	}
+	if s.State == economy.Refunding && s.Reason == economy.OperatorRefund && s.RevokedAt.IsZero() {
+		acts = append(acts, spendAct{To: at + "refund-give-up", Title: "Give the refund up", Button: "Give it up", Grave: true,
+			About: "The item stays and the cost stays spent, for good: it cannot be refunded again. Refused once the game's server was asked for the item, unless it answered that the player keeps it."})
 	}
 	return acts
 }

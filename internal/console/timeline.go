@@ -122,7 +122,7 @@ func adjustmentMoments(a books.StoryAdjustment, now time.Time) []moment {
 // of the message that their commit sent on.
 func ledgerMoments(s economy.Spend, entries []books.StoryEntry) []moment {
 	titles := map[string]string{
-		"charge": "Charged", "fulfil": "Item handed over", "refund": "Cost given back", "reclaim": "Taken back from fulfilled", "grant": "Currency given",
+		"charge": "Charged", "fulfil": "Item handed over", "refund": "Cost given back", "reclaim": "Taken back from fulfilled", "keep": "Refund given up, the item stays", "grant": "Currency given",
 	}
 	sends := map[string]string{"charge": events.EventID(events.SpendChargedV1, s.ID) + " to fulfil"}
 	var list []moment

@@ -56,7 +56,7 @@ func (c *Console) webhooks(q *request) error {
 	if before != "" && uuid.Validate(before) != nil {
 		return bad("This is not the address of a page of webhooks.")
 	}
-	var of conditions
+	var of, inner conditions
 	var query string
 	switch {
 	case page.ID != "":
@@ -68,7 +68,6 @@ func (c *Console) webhooks(q *request) error {
 		query = "SELECT " + webhookColumns + " FROM webhook_events WHERE " + keyed
 	default:
 		// Ids are in the order of arrival: see search.go.
-		inner := conditions{}
 		if before != "" {
 			inner.add("id < $%d::uuid", before)
 		}
@@ -87,15 +86,38 @@ func (c *Console) webhooks(q *request) error {
 	}
 	if len(page.Found) > pageSize {
 		page.Found = page.Found[:pageSize]
-		next := url.Values{"before": {page.Found[pageSize-1].ID}}
-		for name, value := range map[string]string{"type": page.Type, "verdict": page.Verdict} {
-			if value != "" {
-				next.Set(name, value)
-			}
+		page.Next = page.after(page.Found[pageSize-1].ID)
+	} else if page.ID == "" && page.Narrow {
+		if err := c.lookFurther(q, &page, inner); err != nil {
+			return err
 		}
-		page.Next = encoded(next)
 	}
 	return c.show(q, "webhooks", "Webhook events", page)
+}
+
+// after is the query of the page that begins below an id.
+func (p webhooksPage) after(id string) template.URL {
+	next := url.Values{"before": {id}}
+	for name, value := range map[string]string{"type": p.Type, "verdict": p.Verdict} {
+		if value != "" {
+			next.Set(name, value)
+		}
+	}
+	return encoded(next)
+}
+
+// lookFurther tells how far back webhooks were looked at, and where to go on, unless
+// those were all.
+func (c *Console) lookFurther(q *request, page *webhooksPage, inner conditions) error {
+	var last []string
+	err := c.db.SelectContext(q.Context(), &last, fmt.Sprintf("SELECT id FROM webhook_events WHERE %s ORDER BY id DESC OFFSET %d LIMIT 1", inner.where(), webhookScan-1), inner.args...)
+	if err != nil {
+		return fmt.Errorf("find the end of a search: %w", err)
+	}
+	if len(last) == 1 {
+		page.Next, page.Looked = page.after(last[0]), timeOf(last[0])
+	}
+	return nil
 }
 
 // webhookPage is what webhook.html shows.

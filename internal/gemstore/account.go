@@ -14,6 +14,7 @@ type account struct {
 	adjusted economy.Amount // the sum of our calls that the provider applied
 
 	told      economy.Amount // what the provider moved by itself, as far as webhooks told
+	corrected economy.Amount // what operators posted after a comparison (sluice reconcile --repair)
 	charged   economy.Amount // ledger lines
 	fulfilled economy.Amount // less what was reclaimed
 	refunded  economy.Amount
@@ -46,13 +47,18 @@ func sumUp(currency economy.Currency, accounts []account) Sums {
 	for _, a := range accounts {
 		charges, grants, gap := a.applied()
 		bought := a.balance - a.adjusted
-		out.In += bought + a.granted + grants
+		// A correction stands for what our calls did otherwise than we wrote down, or for
+		// what we were not told of.
+		mended := min(max(0, a.corrected), max(0, gap)) + max(min(0, a.corrected), min(0, gap))
+		gap -= mended
+		told := a.told + a.corrected - mended
+		out.In += bought + a.granted + grants + mended
 		out.Wallets += a.balance
 		out.Items += a.fulfilled
 		out.Flight += a.charged - a.fulfilled - a.refunded - charges
 		out.Off += abs(gap)
 		out.Off += abs(a.charged - a.fulfilled - a.refunded - a.inFlight) // the ledger and the spends' states
-		out.Off += max(0, a.told-bought)                                  // a purchase in our ledger that nobody made
+		out.Off += max(0, told-bought)                                    // a purchase in our ledger that nobody made
 	}
 	return out
 }

@@ -45,6 +45,22 @@ func TestTheCounterIsOffByWhatIsWrong(t *testing.T) {
 			account{balance: 200, adjusted: 200, asked: []asked{{200, true}}}, Sums{In: 200, Wallets: 200},
 		},
 
+		"an item for free, and corrected": {
+			account{balance: 100, told: 100, charged: 50, fulfilled: 50, corrected: 50}, Sums{In: 150, Wallets: 100, Items: 50},
+		},
+		"charged twice, and corrected": {
+			account{balance: 0, adjusted: -100, told: 100, charged: 50, fulfilled: 50, corrected: -50}, Sums{In: 50, Items: 50},
+		},
+		"a purchase that nobody made, and corrected": {
+			account{balance: 100, told: 150, corrected: -50}, Sums{In: 100, Wallets: 100},
+		},
+		"a purchase we were not told of, and corrected": {
+			account{balance: 150, told: 100, corrected: 50}, Sums{In: 150, Wallets: 150},
+		},
+		"corrected by too much": {
+			account{balance: 100, told: 100, corrected: 7}, Sums{In: 100, Wallets: 100, Off: 7},
+		},
+
 		"charged twice": {
 			account{balance: 0, adjusted: -100, told: 100, charged: 50, fulfilled: 50}, Sums{In: 100, Items: 50, Off: 50},
 		},

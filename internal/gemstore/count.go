@@ -110,6 +110,8 @@ func readAccounts(ctx context.Context, db *sqlx.DB, players []string) (map[owner
 			FROM spends s, jsonb_each_text(s.cost) c WHERE s.app_user_id = ANY($1) AND s.state IN ('charged', 'refunding') GROUP BY 1, 2
 		UNION ALL SELECT app_user_id, currency, 'told', sum(CASE WHEN credit = 'wallet' THEN amount ELSE -amount END)::bigint
 			FROM provider_movements WHERE app_user_id = ANY($1) AND kind <> 'own_seen' GROUP BY 1, 2
+		UNION ALL SELECT app_user_id, currency, 'corrected', sum(CASE WHEN credit = 'wallet' THEN amount ELSE -amount END)::bigint
+			FROM ledger_corrections WHERE app_user_id = ANY($1) GROUP BY 1, 2
 		UNION ALL SELECT a.app_user_id, d.key, CASE a.purpose WHEN 'grant' THEN 'asked_grant' ELSE 'asked' END, d.value::bigint
 			FROM adjustments a, jsonb_each_text(a.deltas) d WHERE a.app_user_id = ANY($1) AND a.settled_at IS NULL`, postgres.Array(players))
 	if err != nil {
@@ -122,7 +124,7 @@ func readAccounts(ctx context.Context, db *sqlx.DB, players []string) (map[owner
 		switch line.What {
 		case "charge":
 			a.charged += line.Amount
-		case "fulfil":
+		case "fulfil", "keep":
 			a.fulfilled += line.Amount
 		case "reclaim":
 			a.fulfilled -= line.Amount
@@ -134,6 +136,8 @@ func readAccounts(ctx context.Context, db *sqlx.DB, players []string) (map[owner
 			a.inFlight += line.Amount
 		case "told":
 			a.told += line.Amount
+		case "corrected":
+			a.corrected += line.Amount
 		default:
 			a.asked = append(a.asked, asked{line.Amount, line.What == "asked_grant"})
 		}

@@ -20,6 +20,7 @@ type bought struct {
 	brings economy.Amounts
 	at     time.Time
 	events []string // ids of the events that tell of it
+	lost   bool     // they were made to be lost
 }
 
 // told is what is written down about a purchase.
@@ -29,6 +30,8 @@ type told struct {
 	enteredAt  time.Time // of its ledger line
 	attempts   int64     // of the consumer that writes the line
 	readAt     time.Time // when the oldest of the balances concerned was read
+	claimedAt  time.Time // when the app told of it
+	recordedAt time.Time // when it was written down as a purchase
 }
 
 // readTold reads what is written down about a player's purchase.
@@ -40,6 +43,8 @@ func readTold(ctx context.Context, db *sqlx.DB, player string, b bought) (told, 
 		Entered  *time.Time `db:"entered_at"`
 		Attempts *int64     `db:"attempts"`
 		Read     *time.Time `db:"read_at"`
+		Claimed  *time.Time `db:"claimed_at"`
+		Recorded *time.Time `db:"recorded_at"`
 	}
 	err := db.SelectContext(ctx, &rows, `WITH webhooks AS (
 			SELECT k.webhook_id, k.received_at, e.type FROM webhook_keys k JOIN webhook_events e ON e.id = k.webhook_id WHERE k.event_key = ANY($1)),
@@ -47,6 +52,8 @@ func readTold(ctx context.Context, db *sqlx.DB, player string, b bought) (told, 
 		SELECT (SELECT min(received_at) FROM webhooks) AS received_at,
 			(SELECT id FROM moved) AS moved,
 			(SELECT min(entered_at) FROM provider_movements WHERE transaction_id = $2 AND app_user_id = $3) AS entered_at,
+			(SELECT min(claimed_at) FROM claims WHERE transaction_id = $2 AND app_user_id = $3) AS claimed_at,
+			(SELECT min(recorded_at) FROM purchases WHERE transaction_id = $2) AS recorded_at,
 			(SELECT max(attempts) FROM outbox WHERE event_id = (SELECT id FROM moved) || '.moved') AS attempts,
 			(SELECT min(as_of) FROM balances WHERE app_user_id = $3 AND currency = ANY($4)) AS read_at`,
 		postgres.Array(b.events), b.id, player, postgres.Array(currencies(b.brings)))
@@ -55,6 +62,7 @@ func readTold(ctx context.Context, db *sqlx.DB, player string, b bought) (told, 
 	}
 	row := rows[0]
 	out.receivedAt, out.enteredAt, out.readAt = valueOr(row.Received), valueOr(row.Entered), valueOr(row.Read)
+	out.claimedAt, out.recordedAt = valueOr(row.Claimed), valueOr(row.Recorded)
 	out.webhook, out.attempts = valueOr(row.Webhook), valueOr(row.Attempts)
 	return out, nil
 }
@@ -76,6 +84,9 @@ func currencies(amounts economy.Amounts) []string {
 
 // purchaseJourney returns a purchase as the page shows it.
 func purchaseJourney(b bought, t told, passing Passing) Journey {
+	if b.lost && t.receivedAt.IsZero() {
+		return lostJourney(b, t)
+	}
 	after := func(at time.Time) string { return duration(at.Sub(b.at)) }
 	j := Journey{ID: b.id, Kind: "purchase", Title: b.title, Amounts: moneyOf(b.brings), Began: b.at}
 	paid := Hop{Name: "Paid", Place: "the app store", Light: Done, Note: "RevenueCat credited it at once"}

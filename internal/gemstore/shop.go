@@ -165,6 +165,10 @@ func (s *Store) buy(w http.ResponseWriter, r *http.Request) error {
 	if at < 0 {
 		return badRequestf("no pack is called %q", b.Product)
 	}
+	lost, err := s.on(r.Context(), webhookLost)
+	if err != nil {
+		return err
+	}
 	begun := s.now()
 	var said struct {
 		Transaction string   `json:"transaction"`
@@ -175,7 +179,7 @@ func (s *Store) buy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.mu.Lock()
-	made := bought{id: said.Transaction, title: sold[at].Name, brings: sold[at].Credits, at: begun, events: said.Events}
+	made := bought{id: said.Transaction, title: sold[at].Name, brings: sold[at].Credits, at: begun, events: said.Events, lost: lost}
 	list := append([]bought{made}, s.bought[b.Player]...)
 	s.bought[b.Player] = list[:min(len(list), boughtKept)]
 	s.mu.Unlock()

@@ -1,10 +1,12 @@
 package gemstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 )
 
 // Switch breaks one thing.
@@ -15,6 +17,7 @@ type Switch struct {
 	Means string `json:"means"`
 	On    bool   `json:"on"`
 
+	at     string // where the faults are on its control side; empty: /control/faults
 	member string // of the faults
 	value  any    // what it is when on
 	off    any
@@ -25,6 +28,9 @@ const (
 	ofProvider = "provider"
 	ofGame     = "game"
 )
+
+// webhookLost is the switch that purchases look at.
+const webhookLost = "webhook_lost"
 
 // slow is how long every call takes at a provider that is slow; limited is how many
 // calls a minute one admits that limits.
@@ -40,10 +46,13 @@ func switches(rate int) []Switch {
 		{ID: "provider_slow", Of: ofProvider, Name: "Slow", Means: "every call takes two seconds", member: "delay", value: slow, off: "0s"},
 		{ID: "provider_lost", Of: ofProvider, Name: "Loses answers", Means: "it charges, and the answer never arrives", member: "lose_answer", value: 1.0, off: 0.0},
 		{ID: "provider_limited", Of: ofProvider, Name: "Rate limit", Means: "20 calls a minute; Sluice learns it and keeps to it", member: "rate_per_minute", value: limited, off: rate},
+		{ID: webhookLost, Of: ofProvider, Name: "Loses webhooks", Means: "nobody tells us of a purchase but the app itself", at: "/control/webhooks", member: "lose", value: 1.0, off: 0.0},
 		{ID: "game_down", Of: ofGame, Name: "Dead", Means: "the game's server does not answer", member: "down", value: true, off: false},
 		{ID: "game_refuses", Of: ofGame, Name: "Refuses", Means: "it refuses every item: the gems must go back", member: "refuse", value: true, off: false},
 	}
 }
+
+func (s Switch) path() string { return cmp.Or(s.at, "/control/faults") }
 
 func (s *Store) controlOf(of string) control {
 	if of == ofGame {
@@ -62,17 +71,27 @@ func (s *Store) readSwitches(ctx context.Context) ([]Switch, error) {
 		if from.base == "" {
 			continue
 		}
-		if now[one.Of] == nil {
+		place := one.Of + one.path()
+		if now[place] == nil {
 			var faults map[string]any
-			if err := from.call(ctx, http.MethodGet, "/control/faults", nil, &faults); err != nil {
+			if err := from.call(ctx, http.MethodGet, one.path(), nil, &faults); err != nil {
 				return nil, fmt.Errorf("switches of the %s: %w", one.Of, err)
 			}
-			now[one.Of] = faults
+			if inner, nested := faults["faults"].(map[string]any); nested {
+				faults = inner
+			}
+			now[place] = faults
 		}
-		one.On = jsonText(now[one.Of][one.member]) == jsonText(one.value)
+		one.On = jsonText(now[place][one.member]) == jsonText(one.value)
 		list = append(list, one)
 	}
 	return list, nil
+}
+
+// on reports whether a switch is on.
+func (s *Store) on(ctx context.Context, id string) (bool, error) {
+	list, err := s.readSwitches(ctx)
+	return slices.ContainsFunc(list, func(one Switch) bool { return one.ID == id && one.On }), err
 }
 
 func jsonText(v any) string {
@@ -93,7 +112,7 @@ func (s *Store) flip(ctx context.Context, id string, on bool) error {
 		if on {
 			value = one.value
 		}
-		return s.controlOf(one.Of).call(ctx, http.MethodPatch, "/control/faults", map[string]any{one.member: value}, nil)
+		return s.controlOf(one.Of).call(ctx, http.MethodPatch, one.path(), map[string]any{one.member: value}, nil)
 	}
 	return fmt.Errorf("there is no switch %q", id)
 }

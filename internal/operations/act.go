@@ -29,11 +29,13 @@ const (
 	DeedRefuseRefund   Deed = "spend.refund.refuse"
 	DeedRefund         Deed = "spend.refund"
 	DeedRefundAgain    Deed = "spend.refund.again"
+	DeedGiveUpRefund   Deed = "spend.refund.giveup"
 	DeedSettleSpend    Deed = "spend.settle"
 	DeedSettleHandOver Deed = "handover.settle"
 
 	DeedReplayWebhooks Deed = "webhooks.replay"
 	DeedResyncWebhooks Deed = "webhooks.resync"
+	DeedExportWebhooks Deed = "webhooks.export"
 	DeedResync         Deed = "customer.resync"
 )
 

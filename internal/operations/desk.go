@@ -28,6 +28,8 @@ type Catalogs interface {
 // Spends reads a spend; books.Books does.
 type Spends interface {
 	Spend(ctx context.Context, id string) (economy.Spend, error)
+	// RefundGivenUp tells whether an operator gave up a refund of the spend before.
+	RefundGivenUp(ctx context.Context, id string) (bool, error)
 }
 
 // Config configures a Desk.

@@ -132,7 +132,7 @@ func (g *Gate) Wait(ctx context.Context, consumer, lane string) error {
 }
 
 // Spend returns the pause that keeps new spends of an item from being accepted: of the
-// item itself, or of a currency that it costs.
+// item itself, or of a currency that it costs. Without an item it is a grant of the amounts.
 func (g *Gate) Spend(item string, cost economy.Amounts) (Pause, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

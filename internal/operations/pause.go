@@ -17,7 +17,7 @@ const (
 	PauseConsumer Scope = "consumer" // its deliveries wait, on all its lanes
 	PauseLane     Scope = "lane"     // the deliveries of a lane wait, of all consumers
 	PauseItem     Scope = "item"     // no new spend of it is accepted; those that were go on
-	PauseCurrency Scope = "currency" // no new spend that costs it is accepted; those that were go on
+	PauseCurrency Scope = "currency" // no new spend that costs it, and no grant of it, is accepted; those that were go on
 )
 
 // Scopes lists them.

@@ -17,11 +17,12 @@ import (
 // then its cost is credited. A cost above the limit of one person (Config.Alone)
 // makes a request for a second one instead; asking again returns that request.
 //
-// Errors: ErrNotFound; *RefusedError when it is not fulfilled, or a grant.
+// Errors: ErrNotFound; *RefusedError when it is not fulfilled, a grant, or a refund of it
+// was given up before.
 func (d *Desk) Refund(ctx context.Context, who Who, reason, spendID string) (Refunding, error) {
 	s, err := d.toldOfSpend(ctx, who, reason, spendID)
 	if err == nil {
-		err = refundable(s)
+		err = d.refundable(ctx, s)
 	}
 	if err != nil {
 		return Refunding{}, err
@@ -34,14 +35,14 @@ func (d *Desk) Refund(ctx context.Context, who Who, reason, spendID string) (Ref
 	return Refunding{Spend: after}, err
 }
 
-func refundable(s economy.Spend) error {
+func (d *Desk) refundable(ctx context.Context, s economy.Spend) error {
 	switch {
 	case s.Kind != economy.KindSpend:
 		return refused("%s: a grant gave the balance itself, there is nothing to refund", s)
 	case s.State != economy.Fulfilled:
 		return refused("%s: only a fulfilled spend can be refunded by hand; sluice spend show tells what happens to the others", s)
 	}
-	return nil
+	return d.once(ctx, s)
 }
 
 // alone reports whether one person may refund a cost.
@@ -66,14 +67,11 @@ func (d *Desk) ask(ctx context.Context, who Who, reason string, s economy.Spend)
 	case result == outbox.Applied:
 		return &request, nil
 	}
-	list, err := d.requests(ctx, "q.spend_id = $1 AND q.state = 'asked'", s.ID)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(list) == 0:
-		return nil, refused("the request for %s was decided just now: look again", s)
+	before, err := d.RefundAsked(ctx, s.ID)
+	if err == nil && before == nil {
+		err = refused("the request for %s was decided just now: look again", s)
 	}
-	return &list[0], nil
+	return before, err
 }
 
 // reclaim takes the spend back, and its item where it lies in our own inventory.
@@ -129,7 +127,7 @@ func (d *Desk) ApproveRefund(ctx context.Context, who Who, reason, requestID str
 	}
 	s, err := d.spend(ctx, request.SpendID)
 	if err == nil {
-		err = refundable(s)
+		err = d.refundable(ctx, s)
 	}
 	if err != nil {
 		return economy.Spend{}, err
@@ -174,6 +172,16 @@ func (d *Desk) RefundRequests(ctx context.Context, open bool) ([]RefundRequest, 
 		return d.requests(ctx, "q.state = 'asked'")
 	}
 	return d.requests(ctx, "true")
+}
+
+// RefundAsked returns the request that waits for a second person to refund a spend; nil:
+// there is none.
+func (d *Desk) RefundAsked(ctx context.Context, spendID string) (*RefundRequest, error) {
+	list, err := d.requests(ctx, "q.spend_id = $1 AND q.state = 'asked'", spendID)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[0], nil
 }
 
 // RefundRequest returns one request, or ErrNotFound.

@@ -26,19 +26,31 @@ func (f WebhookFilter) query(begin string) (query, error) {
 		return query{}, badInput("choose webhooks by time, type or id")
 	}
 	q := query{sql: begin + " WHERE verdict = 'accepted' AND body IS NOT NULL"}
+	// Ids begin with the time at which they were made, just before or after the other: a
+	// range of them keeps what is older, or newer, from being read.
 	if !f.From.IsZero() {
-		q.and("received_at >= ?", f.From)
+		q.and("received_at >= ? AND id >= ?::uuid", f.From, idAt(f.From.Add(-idMargin)))
 	}
 	if !f.Until.IsZero() {
-		q.and("received_at < ?", f.Until)
+		q.and("received_at < ? AND id < ?::uuid", f.Until, idAt(f.Until.Add(idMargin)))
 	}
 	q.andText("type = ?", f.Type)
 	if isUUID(f.ID) {
-		q.and("(id = ? OR event_key = ?)", f.ID, f.ID)
+		q.and("id IN (?::uuid, (SELECT webhook_id FROM webhook_keys WHERE event_key = ?))", f.ID, f.ID)
 	} else {
-		q.andText("event_key = ?", f.ID)
+		q.andText("id = (SELECT webhook_id FROM webhook_keys WHERE event_key = ?)", f.ID)
 	}
 	return q, nil
+}
+
+// idMargin is by how much a webhook's id and the time of its receipt may differ: they
+// are made by one process within moments.
+const idMargin = time.Minute
+
+// idAt is the smallest UUIDv7 of a moment.
+func idAt(at time.Time) string {
+	hex := fmt.Sprintf("%012x", max(0, at.UnixMilli()))
+	return hex[:8] + "-" + hex[8:12] + "-0000-0000-000000000000"
 }
 
 // side is what an act shows of the choice.

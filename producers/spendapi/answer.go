@@ -18,7 +18,8 @@ var workingRetry = []string{"1"}
 //	declined, insufficient_funds   402 insufficient-funds
 //	declined, provider_refused     502 provider-refused
 //	declined, cancelled            403 spend-cancelled
-//	refunded                       500 item-not-handed-over
+//	refunded, hand_over_refused    500 item-not-handed-over
+//	refunded, operator_refund      403 spend-refunded
 //
 // A grant has `grant` for `spend`, nothing `granted`, and declined,
 // provider_refused is 502 grant-refused.
@@ -26,7 +27,8 @@ var workingRetry = []string{"1"}
 // The 202 has no `ok`: that word means "the item is yours". A cancelled spend is
 // 403, as every other "we do not sell you this" is: the app shows the text, does
 // not try again with this key, and nothing was charged. Not 409, which says that
-// the app has a bug, nor 410, which would say that the spend is not there.
+// the app has a bug, nor 410, which would say that the spend is not there. So is one
+// that an operator refunded: nothing failed, and no server is to blame.
 //
 // waited says that there was a place to wait in: if not, the client is not told
 // that its `wait` was honoured, unless it could not have been in vain.
@@ -68,6 +70,8 @@ func answer(x *exchange, spend economy.Spend, prefer preference, waited bool) *p
 func outcomeProblem(spend economy.Spend) *problem {
 	var p *problem
 	switch {
+	case spend.State == economy.Refunded && spend.Reason == economy.OperatorRefund:
+		p = problemf(SpendRefunded, "The item was handed over. Later it was taken back, and %s were given back.", spend.Cost)
 	case spend.State == economy.Refunded:
 		p = problemf(ItemNotHandedOver, "The spend was charged, the item could not be handed over, and %s were given back.", spend.Cost)
 	case spend.State != economy.Declined:

@@ -33,8 +33,8 @@ type Config struct {
 	// false when nobody knows.
 	ETA func(ctx context.Context) (time.Duration, bool)
 	// Paused, optional, tells what operators have paused, as words such as "currency GEM",
-	// that keeps new spends of an item from being accepted; empty: nothing does. It is
-	// asked at every spend and must be quick.
+	// that keeps new spends of an item, or grants (no item) of currencies, from being
+	// accepted; empty: nothing does. It is asked at every spend and must be quick.
 	Paused     func(item string, cost economy.Amounts) string
 	ServerKeys []string // bearer keys of game servers: batches, grants, and reading any spend; none: nobody has one
 	AdminKeys  []string // bearer keys of operators: reading any spend

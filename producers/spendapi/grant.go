@@ -50,6 +50,9 @@ func (a *API) granting(request grantRequest) order {
 		},
 		same: func(before economy.Spend) bool { return before.SameGrant(request.adjustments, request.reason) },
 	}
+	if what := a.paused("", request.adjustments); what != "" {
+		o.refused = problemf(CurrencyPaused, "The %s is paused. Grants that were accepted before go on.", what)
+	}
 	for _, currency := range request.adjustments.Currencies() {
 		if amount := request.adjustments[currency]; amount > a.grantMax {
 			o.refused = problemf(GrantTooLarge, "One call may grant %d of a currency at most, and asks for %d %s.", a.grantMax, amount, currency)

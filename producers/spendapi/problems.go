@@ -69,8 +69,12 @@ var (
 	LimitReached = &ProblemType{"limit-reached", http.StatusForbidden, "The player's limit for the item is reached", "You have as many of these as you can"}
 	// GrantTooLarge: one call may not grant as much of a currency.
 	GrantTooLarge = &ProblemType{"grant-too-large", http.StatusForbidden, "The grant is larger than allowed", "This is more than can be given"}
+	// CurrencyPaused: an operator paused a currency that is to be granted. Nothing was accepted.
+	CurrencyPaused = &ProblemType{"currency-paused", http.StatusForbidden, "The currency is paused", "Not available right now"}
 	// SpendCancelled: an operator took the spend or grant back before it was charged. Final for this key.
 	SpendCancelled = &ProblemType{"spend-cancelled", http.StatusForbidden, "The spend was cancelled", "This purchase was cancelled"}
+	// SpendRefunded: the item was handed over; later an operator took it back and gave its cost back. Final for this key.
+	SpendRefunded = &ProblemType{"spend-refunded", http.StatusForbidden, "The spend was refunded", "This was refunded, your gems are back"}
 	// ItemNotHandedOver: the item could not be handed over and the cost was given back. Final for this key.
 	ItemNotHandedOver = &ProblemType{"item-not-handed-over", http.StatusInternalServerError, "The item could not be handed over, the cost was refunded", "Something went wrong, your gems are back"}
 	// ProviderRefused: the provider refused the charge for good. Nothing was charged. Final for this key.
@@ -115,7 +119,7 @@ var (
 var Problems = []*ProblemType{
 	MalformedRequest, BadIdempotencyKey, UnknownItem, BadQuantity, BadAdjustments, UnknownStore, UnknownProduct, Unauthenticated, ServerKeyNeeded, AnonymousPlayer, NotFound,
 	MethodNotAllowed, IdempotencyKeyReused, BodyTooLarge, UnsupportedMediaType,
-	InsufficientFunds, ItemPaused, NotYetOnSale, NoLongerOnSale, LimitReached, GrantTooLarge, SpendCancelled, ItemNotHandedOver,
+	InsufficientFunds, ItemPaused, NotYetOnSale, NoLongerOnSale, LimitReached, GrantTooLarge, CurrencyPaused, SpendCancelled, SpendRefunded, ItemNotHandedOver,
 	ProviderRefused, GrantRefused,
 	PurchaseOfAnother, PurchaseRefunded, PurchaseUnknown, RestoreFailed,
 	TooManyRequests, TooManyOpenSpends, TooManyOpenClaims, Overloaded, Internal, Unavailable, SessionsUnavailable, BalanceUnavailable,

@@ -25,6 +25,7 @@ var outcomes = []struct {
 	{"fulfilled", []economy.State{economy.Charged, economy.Fulfilled}, "", 200, nil},
 	{"refunding", []economy.State{economy.Charged, economy.Refunding}, economy.HandOverRefused, 202, nil},
 	{"refunded", []economy.State{economy.Charged, economy.Refunding, economy.Refunded}, economy.HandOverRefused, 500, ItemNotHandedOver},
+	{"taken_back", []economy.State{economy.Charged, economy.Fulfilled, economy.Refunding, economy.Refunded}, economy.OperatorRefund, 403, SpendRefunded},
 	{"insufficient_funds", []economy.State{economy.Declined}, economy.InsufficientFunds, 402, InsufficientFunds},
 	{"provider_refused", []economy.State{economy.Declined}, economy.ProviderRefused, 502, ProviderRefused},
 	{"cancelled", []economy.State{economy.Declined}, economy.Cancelled, 403, SpendCancelled},

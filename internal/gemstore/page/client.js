@@ -120,13 +120,14 @@ function decided(answer) {
       return { kind: "bought", spend: body.spend };
     case 402:
       return { kind: "not_enough", text };
+    case 403:
+      return problem === "spend-refunded" ? { kind: "given_back", text } : { kind: "refused", text, problem };
     case 500:
       return problem === "item-not-handed-over" ? { kind: "given_back", text } : void 0;
     case 502:
       return problem === "provider-refused" ? { kind: "refused", text, problem } : void 0;
     // a proxy's own 502 decides nothing
     case 400:
-    case 403:
     case 404:
     case 409:
     case 413:
@@ -140,7 +141,7 @@ function ended(spend) {
     case "fulfilled":
       return { kind: "bought", spend };
     case "refunded":
-      return { kind: "given_back", text: "Something went wrong, your gems are back" };
+      return { kind: "given_back", text: "Your gems are back" };
     case "declined":
       return spend.reason === "insufficient_funds" ? { kind: "not_enough", text: "Not enough gems" } : { kind: "refused", text: "This purchase was refused", problem: String(spend.reason) };
   }

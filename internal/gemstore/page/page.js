@@ -59,7 +59,8 @@ async function begin() {
   $("sold-by").textContent = "From " + shop.packs_sold_by + ".";
   view.packs(shop.packs, shop.quest, (id) => does(async () => {
     view.follow();
-    await ask("buy", { player, product: id });
+    const { transaction } = await ask("buy", { player, product: id });
+    await client.claim("app_store", transaction, id); // RevenueCat's webhook tells of it, too, unless it is lost
   }), () => does(async () => {
     view.follow();
     await ask("quest", { player, key: crypto.randomUUID() });
