@@ -61,7 +61,7 @@ const (
 	signingPrefix = "whsec_"
 	signingMin    = 24 // bytes
 	signingMax    = 64
-	timeoutMax    = 30 * time.Second // of a hand-over: a worker that stops waits for it
+	timeoutMax    = 10 * time.Second // of a hand-over: a worker that stops waits for those of a delivery, three at most
 )
 
 // setNamedURLs reads `url` and `name=url`. A URL begins with its scheme, so what
@@ -150,7 +150,7 @@ func (k *checker) handOverNumbers(h HandOver) {
 		k.add("SLUICE_HANDOVER_PATIENCE", "%s is not more than 0: write one such as 900s", showDuration(h.Patience))
 	}
 	if h.Timeout <= 0 || h.Timeout > timeoutMax {
-		k.add("SLUICE_HANDOVER_TIMEOUT", "%s is not more than 0 and up to %s: write one such as 5s", showDuration(h.Timeout), timeoutMax)
+		k.add("SLUICE_HANDOVER_TIMEOUT", "%s is not more than 0 and up to %s, for which a worker that stops can wait: write one such as 5s", showDuration(h.Timeout), timeoutMax)
 	}
 	if h.Concurrency < 1 {
 		k.add("SLUICE_HANDOVER_CONCURRENCY", "%d is below 1: write one such as 16", h.Concurrency)

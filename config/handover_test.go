@@ -63,7 +63,7 @@ func TestProblemsOfEndpoints(t *testing.T) {
 		{"no patience", func(h *config.HandOver) { h.Patience = 0 },
 			"SLUICE_HANDOVER_PATIENCE (handover.patience): 0s is not more than 0: write one such as 900s"},
 		{"slow", func(h *config.HandOver) { h.Timeout = time.Minute },
-			"SLUICE_HANDOVER_TIMEOUT (handover.timeout): 60s is not more than 0 and up to 30s: write one such as 5s"},
+			"SLUICE_HANDOVER_TIMEOUT (handover.timeout): 60s is not more than 0 and up to 10s, for which a worker that stops can wait: write one such as 5s"},
 		{"nothing at once", func(h *config.HandOver) { h.Concurrency = 0 },
 			"SLUICE_HANDOVER_CONCURRENCY (handover.concurrency): 0 is below 1: write one such as 16"},
 	} {

@@ -138,7 +138,7 @@ var table = []Variable{
 		Doc:   "how long after the charge an endpoint may fail before the cost is given back; an item of the catalogue may name its own",
 		field: func(c *Config) any { return &c.HandOver.Patience }},
 	{Name: "SLUICE_HANDOVER_TIMEOUT", Key: "handover.timeout", Example: "5s",
-		Doc:   "how long one request to an endpoint may take, at most 30s",
+		Doc:   "how long one request to an endpoint may take, at most 10s",
 		field: func(c *Config) any { return &c.HandOver.Timeout }},
 	{Name: "SLUICE_HANDOVER_CONCURRENCY", Key: "handover.concurrency", Example: "16",
 		Doc:   "requests that one process has under way at one endpoint",

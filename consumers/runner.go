@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.opentelemetry.io/otel/trace"
 
@@ -230,50 +229,3 @@ func tried(msg *message.Message, attempt int, cause error) int {
 
 // deliveries counts this delivery's attempts since the message was last published.
 func deliveries(msg *message.Message) int { return max(1, broker.Deliveries(msg)) }
-
-// NewRouter returns a watermill router that runs the runners, each with one
-// subscriber per lane. Cancelling the context it runs under stops the intake and
-// lets what is in hand finish.
-func NewRouter(log *slog.Logger, runners []*Runner, subscriber func(Spec, events.Lane) (message.Subscriber, string, error)) (*message.Router, error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: drainPatience}, quietly(log))
-	if err != nil {
-		return nil, fmt.Errorf("router: %w", err)
-	}
-	for _, runner := range runners {
-		spec := runner.Consumer.Spec()
-		for _, lane := range spec.Lanes {
-			sub, topic, err := subscriber(spec, lane)
-			if err != nil {
-				return nil, fmt.Errorf("subscribe %s on %s: %w", spec.Name, lane, err)
-			}
-			router.AddConsumerHandler(spec.Name+"/"+string(lane), topic, sub, runner.Handle)
-		}
-	}
-	return router, nil
-}
-
-// drainPatience is how long a stop waits for what is in hand: an adjustment's
-// attempt and the commit after it fit.
-const drainPatience = 15 * time.Second
-
-// quietly has watermill log its own comings and goings as debug, and not repeat
-// as an error what our line of a delivery has said.
-func quietly(log *slog.Logger) watermill.LoggerAdapter {
-	return quietLogger{watermill.NewSlogLoggerWithLevelMapping(log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})}
-}
-
-type quietLogger struct{ watermill.LoggerAdapter }
-
-// Error implements watermill.LoggerAdapter.
-func (l quietLogger) Error(msg string, err error, fields watermill.LogFields) {
-	if msg == "Handler returned error" {
-		l.Debug(msg, fields)
-		return
-	}
-	l.LoggerAdapter.Error(msg, err, fields)
-}
-
-// With implements watermill.LoggerAdapter.
-func (l quietLogger) With(fields watermill.LogFields) watermill.LoggerAdapter {
-	return quietLogger{l.LoggerAdapter.With(fields)}
-}

@@ -30,6 +30,7 @@ type scripted struct {
 	mu       sync.Mutex
 	attempts int
 	consume  func(attempt int, event events.Event) (outbox.Effects, error)
+	call     func(ctx context.Context) error // before that; nil: none
 }
 
 func (s *scripted) Spec() consumers.Spec {
@@ -39,11 +40,16 @@ func (s *scripted) Spec() consumers.Spec {
 	}
 }
 
-func (s *scripted) Consume(_ context.Context, event events.Event) (outbox.Effects, error) {
+func (s *scripted) Consume(ctx context.Context, event events.Event) (outbox.Effects, error) {
 	s.mu.Lock()
 	s.attempts++
 	attempt := s.attempts
 	s.mu.Unlock()
+	if s.call != nil {
+		if err := s.call(ctx); err != nil {
+			return outbox.Effects{}, err
+		}
+	}
 	return s.consume(attempt, event)
 }
 
@@ -59,10 +65,16 @@ type line struct {
 	conn      *broker.Conn
 	committer *outbox.Committer
 	consumer  *scripted
-	stop      func()
+	stop      func() error // once
 }
 
 func newLine(t *testing.T, consume func(int, events.Event) (outbox.Effects, error)) *line {
+	t.Helper()
+	return newLineThatDrains(t, time.Minute, consume)
+}
+
+// newLineThatDrains is a line whose stop waits for so long.
+func newLineThatDrains(t *testing.T, drain time.Duration, consume func(int, events.Event) (outbox.Effects, error)) *line {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	server, err := broker.StartEmbedded(broker.EmbeddedConfig{StoreDir: t.TempDir(), Log: log})
@@ -81,16 +93,16 @@ func newLine(t *testing.T, consume func(int, events.Event) (outbox.Effects, erro
 	})
 	t.Cleanup(committer.Close)
 	runner := &consumers.Runner{Consumer: consumer, Committer: committer, Log: log, Metrics: consumers.NewMetrics(nil)}
-	router, err := consumers.NewRouter(log, []*consumers.Runner{runner}, func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
-		sub, err := broker.NewSubscriber(conn, durable, broker.SubscriberConfig{})
+	router, err := consumers.NewRouter(log, []*consumers.Runner{runner}, drain, func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
+		sub, err := broker.NewSubscriber(conn, durable, broker.SubscriberConfig{DrainTimeout: drain})
 		return sub, durable.Name(), err
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan struct{})
-	go func() { _ = router.Run(ctx); close(ended) }()
-	stop := sync.OnceFunc(func() { cancel(); <-ended })
-	t.Cleanup(stop)
+	ended := make(chan error, 1)
+	go func() { ended <- router.Run(ctx) }()
+	stop := sync.OnceValue(func() error { cancel(); return <-ended })
+	t.Cleanup(func() { _ = stop() })
 	return &line{db, conn, committer, consumer, stop}
 }
 
@@ -251,10 +263,28 @@ func TestStopFinishesWhatIsInHandAndMakesNoDeadLetter(t *testing.T) {
 	})
 	l.accept(t)
 	<-inHand
-	stopped := make(chan struct{})
-	go func() { l.stop(); close(stopped) }()
+	stopped := make(chan error, 1)
+	go func() { stopped <- l.stop() }()
 	close(goOn)
-	<-stopped
+	require.NoError(t, <-stopped)
 	require.Equal(t, 0, l.count(t, owed))
+	require.Equal(t, 0, l.count(t, "SELECT count(*) FROM dead_letters"))
+}
+
+// TestADrainThatWasCutSaysSo: what is in hand is worked on until its time is over, then
+// it is cancelled, and whoever stopped the role hears of it. The delivery stays owed.
+func TestADrainThatWasCutSaysSo(t *testing.T) {
+	t.Parallel()
+	inHand := make(chan struct{}, 1)
+	l := newLineThatDrains(t, 100*time.Millisecond, func(_ int, event events.Event) (outbox.Effects, error) { return finish(event), nil })
+	l.consumer.call = func(ctx context.Context) error {
+		inHand <- struct{}{}
+		<-ctx.Done()
+		return errors.New("the call was broken off")
+	}
+	l.accept(t)
+	<-inHand
+	require.ErrorContains(t, l.stop(), "the stop cut 1 deliveries that had not finished after 100ms")
+	require.Equal(t, 1, l.count(t, owed))
 	require.Equal(t, 0, l.count(t, "SELECT count(*) FROM dead_letters"))
 }

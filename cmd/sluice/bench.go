@@ -44,6 +44,8 @@ type benchLoad struct {
 	SessionSecretFile string `help:"With --url: file with its session secret; default: SLUICE_SESSION_SECRET." type:"path"`
 	ServerKeyFile     string `help:"With --url: file with a game server's key; needed for --grant, and enough without a session secret." type:"path"`
 	Grant             int    `help:"With --url: GEM that every player is granted before."`
+
+	needsDatabase bool // of what is measured
 }
 
 // benchSpendCommand measures a load of seconds.
@@ -54,7 +56,8 @@ type benchSpendCommand struct {
 	Runs            int           `help:"How often it is measured; the medians are shown." default:"1"`
 	Baseline        string        `help:"Take turns with pgbench, one-row INSERT transactions on the same PostgreSQL, and print the ratio." enum:"none,pgbench" default:"none"`
 	BaselineClients int           `help:"Clients of pgbench." default:"32"`
-	HoldTransaction bool          `help:"Keep a transaction with a snapshot open elsewhere while the load runs."`
+	HoldTransaction bool          `help:"Keep a transaction with a snapshot open elsewhere while the load runs. With --url it needs SLUICE_DATABASE_URL."`
+	DrainWithin     time.Duration `help:"Fail when what is left after the load takes longer; 0 is no limit, as for a provider that is slower than the load." default:"10s"`
 }
 
 // benchSoakCommand measures a load of minutes or hours.
@@ -77,11 +80,16 @@ func (c benchGenerateCommand) Run(ctx context.Context, io stdio) error {
 
 // Run measures and prints the report.
 func (c benchSpendCommand) Run(ctx context.Context, io stdio) error {
+	if c.DrainWithin < 0 {
+		return exitError{errors.New("--drain-within must not be negative"), exitBadUsage}
+	}
 	if c.Runs < 1 || c.Baseline != "none" && (c.BaselineClients < 1 || c.For < time.Second) {
 		return exitError{errors.New("--runs and --baseline-clients must be 1 or more, and --for at least 1s with --baseline"), exitBadUsage}
 	}
-	return c.run(ctx, io, "spend", c.Rate, c.For, func(ctx context.Context, b *bench.Bench, say func(string, bool)) (report bench.Report, err error) {
-		b.Hold = c.HoldTransaction
+	load := c.benchLoad
+	load.needsDatabase = c.HoldTransaction
+	return load.run(ctx, io, "spend", c.Rate, c.For, func(ctx context.Context, b *bench.Bench, say func(string, bool)) (report bench.Report, err error) {
+		b.Hold, b.DrainWithin = c.HoldTransaction, c.DrainWithin
 		var baseline *bench.Baseline
 		if c.Baseline != "none" {
 			if baseline, err = bench.NewBaseline(ctx, b.Site, c.BaselineClients, c.For); err != nil {

@@ -87,7 +87,7 @@ func TestBenchMeasuresAPrivateSite(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			dir := newFolder(t)
-			code, report, log := benches(t, nil, slices.Concat([]string{"spend", "--dir", dir}, smallBench, test.args)...)
+			code, report, log := benches(t, nil, slices.Concat([]string{"spend", "--drain-within", "1m", "--dir", dir}, smallBench, test.args)...)
 			require.Zero(t, code, "%s\n%+v", log, report)
 			want := slices.Concat(figuresOfOurs, test.figures)
 			if slices.Contains(test.args, "cursed_relic") { // it is never fulfilled
@@ -141,7 +141,7 @@ func TestBenchOfARunningSiteVerifiesItsBooks(t *testing.T) {
 	secretFile, keyFile := filepath.Join(files, "secret"), filepath.Join(files, "key")
 	require.NoError(t, os.WriteFile(secretFile, []byte(sessionSecret+"\n"), 0o600))
 	require.NoError(t, os.WriteFile(keyFile, []byte(state.ServerKey+"\n"), 0o600))
-	at := append([]string{"spend", "--url", "http://" + s.apiAddr, "--server-key-file", keyFile, "--grant", "10000"}, smallBench...)
+	at := append([]string{"spend", "--drain-within", "1m", "--url", "http://" + s.apiAddr, "--server-key-file", keyFile, "--grant", "10000"}, smallBench...)
 	alone := []string{"SLUICE_DATA_DIR=" + files} // knows nothing of the site
 
 	for _, test := range []struct {
@@ -163,11 +163,17 @@ func TestBenchOfARunningSiteVerifiesItsBooks(t *testing.T) {
 		require.Contains(t, strings.Join(report.Verified, "\n"), test.says, test.name)
 	}
 
+	code, report, log := benches(t, s.env, append(slices.Clone(at), "--item", "nosuch")...)
+	require.Equal(t, exitFailed, code, log)
+	requireFigures(t, report, 1, "other_answers", "other_answers_400")
+	require.Len(t, report.Missed, 1)
+	require.Contains(t, log, "no request accepted")
+
 	_, err = s.database().ExecContext(t.Context(), `CREATE FUNCTION too_many() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN NEW.quantity := NEW.quantity + 1; RETURN NEW; END $$;
 		CREATE TRIGGER too_many BEFORE INSERT ON inventory_grants FOR EACH ROW EXECUTE FUNCTION too_many()`)
 	require.NoError(t, err)
-	code, report, log := benches(t, s.env, at...)
+	code, report, log = benches(t, s.env, at...)
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, log, "the books are wrong: 1 of")
 	require.Len(t, report.Wrong, 1)
@@ -193,6 +199,8 @@ func TestBenchRefusesWhatMakesNoSense(t *testing.T) {
 		{"spend --grant 5", exitBadUsage, "--url"},
 		{"spend --url nowhere", exitBadUsage, "http://127.0.0.1:8080"},
 		{"spend --url http://127.0.0.1:1", exitBadUsage, "SLUICE_SESSION_SECRET"},
+		{"spend --url http://127.0.0.1:1 --hold-transaction --session-secret-file /proc/self/comm", exitBadUsage, "set SLUICE_DATABASE_URL"},
+		{"spend --drain-within -1s", exitBadUsage, "--drain-within"},
 		{"spend --url http://127.0.0.1:1 --delay 1s", exitBadUsage, "private site"},
 		{"spend --url http://127.0.0.1:1 --session-secret-file /nowhere", exitFailed, "/nowhere"},
 		{"spend --url http://127.0.0.1:1 --session-secret-file /proc/self/comm", exitFailed, "connect"},

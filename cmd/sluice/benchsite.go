@@ -121,6 +121,9 @@ func (c benchLoad) running(ctx context.Context, cfg *bench.Config) error {
 	case c.Grant > 0:
 		cfg.Grant = economy.Amounts{"GEM": economy.Amount(c.Grant)}
 	}
+	if c.needsDatabase && !settings.Database.URL.IsSet() {
+		return exitError{errors.New("--hold-transaction needs the installation's database with --url: set SLUICE_DATABASE_URL"), exitBadUsage}
+	}
 	cfg.Server = server
 	if secret != "" {
 		session := settings.Session

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -93,12 +94,13 @@ func durable(spec consumers.Spec, lane events.Lane) broker.Durable {
 
 // subscriber returns where a spec's messages of a lane come from. concurrency is
 // how many deliveries of a lane this process has in hand at most; 0: as the spec
-// says. room is how many more a consumer may have, whatever that is.
-func subscriber(conn *broker.Conn, concurrency int, room func(consumers.Spec) int) func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
+// says. room is how many more a consumer may have, whatever that is. drain is how long
+// they may go on at a stop.
+func subscriber(conn *broker.Conn, concurrency int, room func(consumers.Spec) int, drain time.Duration) func(consumers.Spec, events.Lane) (message.Subscriber, string, error) {
 	return func(spec consumers.Spec, lane events.Lane) (message.Subscriber, string, error) {
 		d := durable(spec, lane)
 		d.MaxInFlight = cmp.Or(concurrency, d.MaxInFlight, consumers.ConcurrencyDefault) + room(spec)
-		sub, err := broker.NewSubscriber(conn, d, broker.SubscriberConfig{})
+		sub, err := broker.NewSubscriber(conn, d, broker.SubscriberConfig{DrainTimeout: drain})
 		return sub, d.Name(), err
 	}
 }

@@ -58,8 +58,8 @@ func newShopping(t *testing.T, seed uint64) *shopping {
 		random: rand.New(rand.NewPCG(seed, 0)), runners: map[string]*consumers.Runner{},
 	}
 	s.committer = outbox.NewCommitter(outbox.CommitterConfig{DB: s.db, Subscriptions: outbox.Subscriptions{
-		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StoreCustomerChangedV1: {"access"},
-		events.CustomerResyncRequestedV1: {"resync"}, events.StoreCurrencyMovedV1: {"nobody"},
+		events.StoreWebhookReceivedV1: {"access"}, events.StorePurchaseChangedV1: {"access"}, events.StorePurchaseChangedV2: {"access"}, events.StoreCustomerChangedV1: {"access"},
+		events.CustomerResyncRequestedV1: {"resync"}, events.StoreCurrencyMovedV1: {"mirror"},
 	}})
 	t.Cleanup(s.committer.Close)
 	intake, err := rcwebhook.New(rcwebhook.Config{

@@ -18,10 +18,27 @@ import (
 // handoverSettleCommand stands in for an endpoint that cannot answer any more.
 type handoverSettleCommand struct {
 	ID      string `arg:"" help:"The spend's id."`
-	Granted bool   `help:"The player has the item and keeps it: the spend is fulfilled. Either this or --revoked." xor:"word"`
+	Granted bool   `help:"The player has the item and keeps it: the spend is fulfilled, also one that an operator refunds. Either this or --revoked." xor:"word"`
 	Revoked bool   `help:"The player does not have the item and never will: the cost is given back. Either this or --granted." xor:"word"`
 	Reason  string `help:"How you know. Kept with the spend, and in the audit." required:""`
 	by
+}
+
+// Help says what each word asserts.
+func (handoverSettleCommand) Help() string {
+	return `Say what became of an item that a game's server should hand over, by exactly one word.
+
+--granted asserts that the player has the item and keeps it.
+
+--revoked asserts that the player does not have it and never will. While the spend is
+charged, workers may be asking the server for it, so the server is told to revoke the
+item first. When it says that the player keeps the item, nothing is settled. When it
+does not answer, your word stands alone, and the command says so: make sure that the
+server is gone, or it may still grant what was given back.
+
+--granted also ends the mark of a fulfilled spend whose item the game took back while
+it was settled as granted: say it once the player has the item, or something else for
+it. To give the cost back instead: sluice spend refund.`
 }
 
 // Run settles the spend. What is given back is credited by compensate.
@@ -37,40 +54,61 @@ func (c handoverSettleCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer p.close()
-	settled, err := c.settle(ctx, p)
+	settled, unsure, err := c.settle(ctx, p)
 	if err != nil {
 		return err
+	}
+	if unsure != "" {
+		_, _ = fmt.Fprintln(io.Err, "sluice:", unsure)
 	}
 	_, err = fmt.Fprintf(io.Out, "%s is %s %s\n", settled.ID, settled.State, settled.Reason)
 	return err
 }
 
-func (c handoverSettleCommand) settle(ctx context.Context, p *process) (economy.Spend, error) {
-	spend, err := p.books.Spend(ctx, c.ID)
+// settle returns the spend as it is then, and what of it rests on the operator's word
+// alone though a server might be asked; "": nothing.
+func (c handoverSettleCommand) settle(ctx context.Context, p *process) (spend economy.Spend, unsure string, err error) {
+	spend, err = p.books.Spend(ctx, c.ID)
 	switch {
 	case errors.Is(err, books.ErrNotFound):
-		return economy.Spend{}, fmt.Errorf("no spend has the id %q", c.ID)
+		return spend, "", fmt.Errorf("no spend has the id %q", c.ID)
 	case err != nil:
-		return economy.Spend{}, err
+		return spend, "", err
 	}
 	if err := c.judge(ctx, p, spend); err != nil {
-		return economy.Spend{}, err
+		return spend, "", err
 	}
-	switch {
-	case c.Granted && spend.State == economy.Charged:
-		return c.commit(ctx, p, spend, economy.HandedOver(spend, nil, clock()))
-	case c.Granted:
-		return c.commit(ctx, p, spend, economy.Kept(spend, clock()))
-	case spend.State == economy.Charged:
+	if c.Granted {
+		spend, err = c.commit(ctx, p, spend, grantedChange(spend))
+		return spend, "", err
+	}
+	if spend.State == economy.Charged {
+		if unsure, err = p.revokeOnce(ctx, spend); err != nil {
+			return spend, "", err
+		}
 		// First the state that no worker grants in, then the word that the item is gone.
 		if spend, err = c.commit(ctx, p, spend, economy.HandOverRefusedFor(spend)); err != nil {
-			return economy.Spend{}, err
+			return spend, "", err
 		}
 	}
 	if spend, err = c.commit(ctx, p, spend, economy.TakenBack(spend, clock())); err != nil {
-		return economy.Spend{}, err
+		return spend, "", err
 	}
-	return spend, wake(ctx, p, spend)
+	return spend, unsure, wake(ctx, p, spend)
+}
+
+// grantedChange is what follows from the word that the player has the item.
+func grantedChange(spend economy.Spend) economy.Change {
+	switch {
+	case spend.State == economy.Fulfilled:
+		return economy.ThereAfterAll(spend)
+	case spend.State == economy.Charged:
+		return economy.HandedOver(spend, nil, clock())
+	case spend.Reason == economy.OperatorRefund:
+		return economy.GiveUpRefund(spend, clock())
+	default:
+		return economy.Kept(spend, clock())
+	}
 }
 
 // wake has compensate look at the spend within a second or two. A delivery that is
@@ -85,23 +123,18 @@ func wake(ctx context.Context, p *process, spend economy.Spend) error {
 
 // judge refuses what is not open, and what the item's endpoint has no say in.
 func (c handoverSettleCommand) judge(ctx context.Context, p *process, spend economy.Spend) error {
-	if spend.Kind != economy.KindSpend || spend.State != economy.Charged && spend.State != economy.Refunding {
+	switch {
+	case spend.State == economy.Fulfilled && spend.NeedsOperator != "" && !c.Granted:
+		return fmt.Errorf("%s: give its cost back by sluice spend refund %s --reason TEXT", spend, spend.ID)
+	case spend.State == economy.Fulfilled && spend.NeedsOperator != "":
+		return nil
+	case spend.Kind != economy.KindSpend || spend.State != economy.Charged && spend.State != economy.Refunding:
 		return fmt.Errorf("%s: only a charged or refunding spend waits for its item to be settled", spend)
-	}
-	if !spend.RevokedAt.IsZero() {
+	case !spend.RevokedAt.IsZero():
 		return fmt.Errorf("%s: its item was settled as revoked already, the cost is on its way back", spend)
 	}
-	if c.Granted && spend.Reason == economy.OperatorRefund {
-		return fmt.Errorf("%s: an operator asked for its cost back, so its item cannot be settled as kept: have the game asked again with sluice spend refund --again, or settle it as --revoked", spend)
-	}
-	catalog, err := p.catalogs.Catalog(ctx, spend.CatalogVersion)
-	if err != nil {
-		return err
-	}
-	if port := catalog.Items[spend.Item].HandOver.Port; port != economy.HandOverHTTP {
-		return fmt.Errorf("%s: its item is handed over by port %s, which needs nobody's word", spend, port)
-	}
-	return nil
+	_, err := p.endpointOf(ctx, spend)
+	return err
 }
 
 // commit makes a step under the operator's words. The delivery that waited for the

@@ -60,7 +60,7 @@ type commands struct {
 }
 
 // vars are what the help texts and defaults above take from other packages.
-var vars = kong.Vars{"backfill_backlog": strconv.Itoa(backfill.BacklogDefault), "backfill_workers": strconv.Itoa(backfill.WorkersDefault), "backfill_commit_max": backfill.CommitMaxDefault.String()}
+var vars = kong.Vars{"backfill_backlog": strconv.Itoa(backfill.BacklogDefault), "backfill_workers": strconv.Itoa(backfill.WorkersDefault), "backfill_share": strconv.Itoa(100 * backfill.ShareDefault)}
 
 // gcPercent lets the heap grow to five times what is live before it is collected,
 // unless GOGC says otherwise: what is live is a few megabytes, and collecting it

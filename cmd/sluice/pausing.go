@@ -9,6 +9,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/operations"
 )
@@ -30,7 +31,7 @@ func (p *process) startGate(ctx context.Context) (gate *operations.Gate, stop fu
 // others wait in the broker, since a consumer fetches no more than it may have in
 // hand. Nothing is tried, so nothing fails. When the role ends they go back. Call it
 // before anything that counts what is in hand.
-func waitAtGate(role context.Context, router *message.Router, gate *operations.Gate) {
+func waitAtGate(role context.Context, router *consumers.Router, gate *operations.Gate) {
 	router.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			consumer, lane, _ := strings.Cut(message.HandlerNameFromCtx(msg.Context()), "/")

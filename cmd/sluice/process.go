@@ -41,6 +41,8 @@ type process struct {
 	provider        *provider // of roles that call RevenueCat; nil otherwise
 	committer       *outbox.Committer
 	unhurried       *outbox.Committer // of what no player waits for: a burst of purchases shares no batch with spends
+	intake          *outbox.Committer // of webhooks
+	hurry           func()            // ends the rests of both
 	books           *books.Books
 	reads           *sqlx.DB        // of consumers, by key; nil otherwise
 	spends          *books.Gathered // read by them, or taken from recent
@@ -119,7 +121,7 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	if err := p.conn.Reconcile(reconcileCtx, durables(specs)); err != nil {
 		log.WarnContext(ctx, "broker is not ready; what is accepted waits in the outbox", "error", err)
 	}
-	if p.telemetry, err = telemetry.Start(ctx, "sluice-"+name, log); err != nil {
+	if p.telemetry, err = telemetry.Start(ctx, "sluice-"+name, buildVersion(), log); err != nil {
 		p.conn.Close()
 		return nil, errors.Join(err, p.db.Close())
 	}
@@ -131,11 +133,14 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 		Relay: relay, Announcer: p.conn, Moved: p.recent.Moved,
 	}
 	p.committer = outbox.NewCommitter(committing)
-	committing.Committers = 1
+	resting := p.giveWay()
+	committing.Committers, committing.Rest = 1, resting(consumersPace)
 	p.unhurried = outbox.NewCommitter(committing)
+	committing.Rest = resting(intakePace)
+	p.intake = outbox.NewCommitter(committing)
 	p.books, p.catalogs = books.New(p.db), books.NewCatalogs(p.db)
 	p.monitor = monitor.New(p.db, p.conn)
-	p.registry.MustRegister(p.monitor)
+	p.registry.MustRegister(p.monitor, &undelivered{books: p.books, catalogs: p.catalogs, names: endpointNames(cfg.HandOver)})
 	return p, nil
 }
 
@@ -168,13 +173,16 @@ func (p *process) requireSchema(ctx context.Context) error {
 	return nil
 }
 
-// close ends what startProcess and startCalling began, last things first. What waits for a commit
-// is committed.
+// close ends what startProcess and startCalling began, last things first. Deliveries in
+// hand end before the committer does, and what waits for a commit is committed.
 func (p *process) close() {
+	p.conn.EndSubscriptions()
 	if p.provider != nil {
 		p.provider.close()
 	}
 	p.committer.Close()
+	p.hurry()
+	p.intake.Close()
 	p.unhurried.Close()
 	p.conn.Close()
 	if p.reads != nil {

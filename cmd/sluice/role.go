@@ -8,7 +8,7 @@ import (
 )
 
 // runRole runs a role until it ends. When a signal asked for that, the last line of
-// the log says how long it took, and a start that the signal broke off is no error.
+// the log says how long it took, and what it had to cut if it did; and a start that the signal broke off is no error.
 func runRole(ctx context.Context, log *slog.Logger, name string, role func(context.Context) error) error {
 	var asked time.Time
 	stopped := onStop(ctx, func() { asked = time.Now() })
@@ -21,6 +21,7 @@ func runRole(ctx context.Context, log *slog.Logger, name string, role func(conte
 	case errors.Is(err, context.Canceled):
 		log.InfoContext(ctx, "stopped before it was ready", "role", name)
 	case err != nil:
+		log.ErrorContext(ctx, "stopped, but not in order", "role", name, "duration_ms", time.Since(asked).Milliseconds(), "error", err)
 		return err
 	default:
 		log.InfoContext(ctx, "stopped", "role", name, "duration_ms", time.Since(asked).Milliseconds())

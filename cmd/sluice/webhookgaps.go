@@ -85,7 +85,7 @@ func (c webhooksResyncCommand) Run(ctx context.Context, io stdio) error {
 		return printJSON(io, map[string]any{"wished": wished, "wished_before": before, "gaps_resolved": gaps})
 	}
 	_, _ = fmt.Fprintf(io.Out, "%d players will be read again, %d were wished for before. %d gaps are marked as made up for.\n", wished, before, gaps)
-	_, _ = fmt.Fprintln(io.Out, "The API does not tell who is new or was refunded meanwhile: backfill the next export, too.")
+	_, _ = fmt.Fprintln(io.Out, "The API does not tell who bought something new, was refunded or transferred meanwhile: backfill the next export, too.")
 	return nil
 }
 

@@ -22,12 +22,9 @@ func (p *process) webhooks(ctx context.Context, mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
+	policy := webhookPolicy(p.config)
 	intake, err := rcwebhook.New(rcwebhook.Config{
-		Committer: p.unhurried, Proof: p.webhookProof(), Redact: w.Redact, Last: last,
-		Environments: rcwebhook.Environments{
-			Production: w.Environment != config.WebhooksSandbox, Sandbox: w.Environment != config.WebhooksProduction,
-			Testers: p.config.SandboxTesters,
-		},
+		Committer: p.intake, Proof: p.webhookProof(), Redact: policy.Redact, Last: last, Environments: policy.Environments,
 		Now: clock, Log: p.log, Metrics: p.registry,
 	})
 	if err != nil {
@@ -35,6 +32,14 @@ func (p *process) webhooks(ctx context.Context, mux *http.ServeMux) error {
 	}
 	intake.Routes(mux)
 	return nil
+}
+
+// webhookPolicy is what becomes of webhooks, live ones and those of an archive.
+func webhookPolicy(cfg config.Config) rcwebhook.Policy {
+	w := cfg.Webhook
+	return rcwebhook.Policy{Redact: w.Redact, Environments: rcwebhook.Environments{
+		Production: w.Environment != config.WebhooksSandbox, Sandbox: w.Environment != config.WebhooksProduction, Testers: cfg.SandboxTesters,
+	}}
 }
 
 // webhookProof is what must hold of a webhook. What was read from a file is read

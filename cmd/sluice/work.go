@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
-
-	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
@@ -96,33 +93,20 @@ func (p *process) work(ctx context.Context) error {
 	defer stopFreshener()
 	stopAudits := p.audits(ctx)
 	defer stopAudits()
-	router, err := consumers.NewRouter(p.log, runners, subscriber(p.conn, p.config.Work.Concurrency, p.roomFor))
+	drain := workDrain(p.config.HandOver)
+	router, err := consumers.NewRouter(p.log, runners, drain, subscriber(p.conn, p.config.Work.Concurrency, p.roomFor, drain))
 	if err != nil {
 		return err
 	}
 	waitAtGate(ctx, router, gate)
-	inHand := countInHand(router)
 	stopped := onStop(ctx, func() {
-		p.log.InfoContext(ctx, "stopping: deliveries in hand are finished, the others go back", "deliveries", inHand())
+		p.log.InfoContext(ctx, "stopping: deliveries in hand are finished, the others go back", "deliveries", router.InHand())
 	})
 	defer stopped()
 	if err := router.Run(ctx); err != nil {
 		return fmt.Errorf("consumers: %w", err)
 	}
 	return nil
-}
-
-// countInHand returns how many deliveries the router's handlers are working on.
-func countInHand(router *message.Router) func() int64 {
-	var n atomic.Int64
-	router.AddMiddleware(func(next message.HandlerFunc) message.HandlerFunc {
-		return func(msg *message.Message) ([]*message.Message, error) {
-			n.Add(1)
-			defer n.Add(-1)
-			return next(msg)
-		}
-	})
-	return n.Load
 }
 
 // readings is what it takes to settle an unknown charge by reading the balance.

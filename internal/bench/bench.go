@@ -38,6 +38,9 @@ type Config struct {
 	Dir     string   // for files of ours
 	// Patience is how long after a load everything may take to be at rest.
 	Patience time.Duration
+	// DrainWithin is how long what is left when a load stops may take; 0: that is not
+	// judged.
+	DrainWithin time.Duration
 	// Hold keeps a transaction with a snapshot open while a load runs.
 	Hold bool
 	// Say is told what goes on: a line for a log, or what replaces it on a terminal.
@@ -105,7 +108,7 @@ func (l Load) String() string {
 // Finish verifies the books and adds to a report where it was measured, what was
 // verified, and what must be known to read it.
 func (b *Bench) Finish(ctx context.Context, r *Report) (err error) {
-	r.Machine, r.Wrong = Machine(), []string{}
+	r.Machine, r.Wrong, r.Missed = Machine(), []string{}, r.Figures.judge(b.DrainWithin)
 	if noise := r.Figures.Noise(); noise != "" {
 		r.Notes = append(r.Notes, noise)
 	}

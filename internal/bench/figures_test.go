@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluice-gems/sluice/internal/bench/load"
 )
 
 // TestQuantilesAreWithinAPercent of what sorting all durations gives.
@@ -127,5 +130,64 @@ func TestNumbersAreShort(t *testing.T) {
 		0: "0", 0.05: "0.05", 1.5: "1.50", 12.34: "12.3", 123.4: "123", 1234.5: "1,234", 1234567: "1,234,567", -1234: "-1,234", -123456: "-123,456", 7: "7",
 	} {
 		assert.Equal(t, want, number(value))
+	}
+}
+
+// TestWhatTheServiceDidNotDoIsAFailure, by the worst of the runs.
+func TestWhatTheServiceDidNotDoIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		accepted, drained []float64
+		within            time.Duration
+		says              string // "": nothing is amiss
+	}{
+		{[]float64{1}, []float64{0}, 10 * time.Second, ""},
+		{[]float64{9, 9}, []float64{3, 10}, 10 * time.Second, ""},
+		{[]float64{9, 9}, []float64{3, 10.5}, 10 * time.Second, "drained in 10.5 s, more than 10s"},
+		{[]float64{9}, []float64{3600}, 0, ""},
+		{[]float64{9, 0}, []float64{0, 0}, 0, "no request accepted"},
+		{nil, nil, 0, "no request accepted"},
+	} {
+		var f Figures
+		for i, n := range test.accepted {
+			f.add(sectionRates, keyAccepted, "", "", n)
+			f.add(sectionRates, keyDrained, "", "s", test.drained[i])
+		}
+		report := Report{Figures: f, Missed: f.judge(test.within)}
+		var text bytes.Buffer
+		require.NoError(t, report.Text(&text))
+		if test.says == "" {
+			require.NoError(t, report.Err())
+			require.NotContains(t, text.String(), "NOT SO")
+			continue
+		}
+		require.ErrorContains(t, report.Err(), test.says)
+		require.Contains(t, text.String(), "NOT SO: ")
+	}
+}
+
+// TestEveryAnswerIsCounted: accepted, to come again later, another status, or none; and
+// what was not final when the load stopped.
+func TestEveryAnswerIsCounted(t *testing.T) {
+	t.Parallel()
+	second := int64(time.Second)
+	r := &result{phase: &phase{loaded: loaded{Summary: load.Summary{Started: 0, Ended: 10 * second, Sent: 7, Broken: 1}}}}
+	for _, status := range []int{202, 202, 429, 400, 400, 402, 0} {
+		record := load.Record{Answered: second, Answer: load.Answer{Status: status}}
+		if status == 202 {
+			record.ID = uuid.New()
+		}
+		r.records = append(r.records, record)
+	}
+	for _, end := range []int64{9 * second, 14 * second} {
+		r.spends = append(r.spends, ended{r.records[0], times{State: "fulfilled"}, end})
+	}
+	var f Figures
+	r.rates(&f)
+	for key, want := range map[string]float64{
+		"accepted": 2, "refused_for_now": 1, "other_answers": 3, "other_answers_400": 2, "other_answers_402": 1, "unanswered": 1,
+		"left_after_load": 1, "drained_after_seconds": 4, "fulfilled_while_loaded_per_second": 0.1,
+	} {
+		require.InDelta(t, want, f.Of(key).Median, 0.001, key)
 	}
 }

@@ -20,13 +20,18 @@ type Report struct {
 	Notes    []string `json:"notes,omitempty"`
 	Verified []string `json:"verified"` // what was checked
 	Wrong    []string `json:"wrong"`    // what is not right; empty: the books are
+	Missed   []string `json:"missed"`   // what the service did not do that it should; empty: it did
 }
 
-// Err is an error when the books are wrong or something grows that must not.
+// Err is an error when the books are wrong, the service did not do what it should, or
+// something grows that must not.
 func (r Report) Err() error {
 	var errs []error
 	if len(r.Wrong) > 0 {
 		errs = append(errs, fmt.Errorf("the books are wrong: %d of %d checks failed, see the report", len(r.Wrong), len(r.Verified)))
+	}
+	for _, missed := range r.Missed {
+		errs = append(errs, errors.New(missed))
 	}
 	for _, t := range r.Trends {
 		if t.Growing {
@@ -63,6 +68,9 @@ func (r Report) Text(w io.Writer) error {
 		fmt.Fprintln(&out, "note:", note)
 	}
 	fmt.Fprintln(&out)
+	for _, missed := range r.Missed {
+		fmt.Fprintln(&out, "NOT SO:", missed)
+	}
 	for _, wrong := range r.Wrong {
 		fmt.Fprintln(&out, wrong)
 	}

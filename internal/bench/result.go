@@ -3,7 +3,9 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
@@ -61,23 +63,32 @@ func (r *result) figures(f *Figures) {
 
 func (r *result) rates(f *Figures) {
 	length := time.Duration(r.Ended - r.Started).Seconds()
-	inTime, refused, late := 0.0, 0.0, 0.0
+	accepted, inTime, refused, late := 0.0, 0.0, 0.0, 0.0
+	others := map[int]float64{} // by status
 	for _, record := range r.records {
 		switch {
-		case record.Accepted() && record.Answered <= r.Ended:
-			inTime++
+		case record.Accepted():
+			accepted++
+			if record.Answered <= r.Ended {
+				inTime++
+			}
 		case record.Status == http.StatusTooManyRequests, record.Status == http.StatusServiceUnavailable:
 			refused++
+		case record.Status != 0:
+			others[record.Status]++
 		}
 		if record.Sent-record.Intended > int64(lateAfter) {
 			late++
 		}
 	}
-	fulfilled, whileLoaded, last := 0.0, 0.0, r.Ended
+	fulfilled, whileLoaded, left, last := 0.0, 0.0, 0.0, r.Ended
 	ends := map[string]float64{}
 	for _, s := range r.spends {
 		ends[s.State]++
 		last = max(last, s.end)
+		if s.end > r.Ended {
+			left++
+		}
 		if economy.State(s.State) == economy.Fulfilled {
 			fulfilled++
 			if s.end <= r.Ended {
@@ -89,17 +100,33 @@ func (r *result) rates(f *Figures) {
 	f.add(sectionRates, "accepted_per_second", "accepted (durable)", "1/s", inTime/length)
 	f.add(sectionRates, "fulfilled_while_loaded_per_second", "fulfilled while loaded", "1/s", whileLoaded/length)
 	f.add(sectionRates, "fulfilled_overall_per_second", "fulfilled until nothing was left", "1/s", fulfilled/(length+rest))
-	f.add(sectionRates, "drained_after_seconds", "nothing was left after", "s", rest)
+	f.add(sectionRates, "left_after_load", "left after load", "", left)
+	f.add(sectionRates, keyDrained, "left after load, drained in", "s", rest)
 	f.add(sectionRates, "requests", "requests", "", float64(r.Sent))
+	f.add(sectionRates, keyAccepted, "answered with an accepted spend", "", accepted)
 	if r.open {
 		f.add(sectionRates, "sent_late", "sent more than 1 ms late", "", late)
 	}
 	f.add(sectionRates, "refused_for_now", "answered 429 or 503", "", refused)
+	f.addOthers(others)
 	f.add(sectionRates, "unanswered", "without an answer", "", float64(r.Broken))
 	for _, state := range []economy.State{economy.Declined, economy.Refunded} {
 		if n := ends[string(state)]; n > 0 {
 			f.add(sectionRates, string(state), string(state), "", n)
 		}
+	}
+}
+
+// addOthers adds the answers that are neither an accepted spend nor a request to come
+// again later: all of them, and of each status.
+func (f *Figures) addOthers(byStatus map[int]float64) {
+	sum := 0.0
+	for _, n := range byStatus {
+		sum += n
+	}
+	f.add(sectionRates, "other_answers", "other answers", "", sum)
+	for _, status := range slices.Sorted(maps.Keys(byStatus)) {
+		f.add(sectionRates, fmt.Sprintf("other_answers_%d", status), fmt.Sprintf("other answers: %d", status), "", byStatus[status])
 	}
 }
 

@@ -64,13 +64,15 @@ var checks = []check{
 	{"charged = fulfilled + refunded, per player and currency", `SELECT format('%s %s: charged %s, fulfilled %s, refunded %s', app_user_id, currency, charged, fulfilled, refunded)
 		FROM (SELECT app_user_id, currency,
 			coalesce(sum(amount) FILTER (WHERE kind = 'charge'), 0) AS charged,
-			coalesce(sum(amount) FILTER (WHERE kind = 'fulfil'), 0) - coalesce(sum(amount) FILTER (WHERE kind = 'reclaim'), 0) AS fulfilled,
+			coalesce(sum(amount) FILTER (WHERE kind IN ('fulfil', 'keep')), 0) - coalesce(sum(amount) FILTER (WHERE kind = 'reclaim'), 0) AS fulfilled,
 			coalesce(sum(amount) FILTER (WHERE kind = 'refund'), 0) AS refunded
 			FROM ledger_entries WHERE starts_with(app_user_id, $1) GROUP BY app_user_id, currency) sums
 		WHERE charged <> fulfilled + refunded`},
+	// Items of other ports lie elsewhere.
 	{"players hold what was fulfilled", `SELECT format('%s holds %s %s, bought %s', app_user_id, coalesce(held, 0), item, coalesce(bought, 0)) FROM
-		(SELECT app_user_id, item, sum(quantity) AS bought FROM spends
-			WHERE starts_with(app_user_id, $1) AND kind = 'spend' AND state = 'fulfilled' GROUP BY 1, 2) b
+		(SELECT app_user_id, item, sum(quantity) AS bought FROM spends s
+			WHERE starts_with(app_user_id, $1) AND kind = 'spend' AND state = 'fulfilled' AND NOT EXISTS (SELECT FROM catalog_versions c
+				WHERE c.version = s.catalog_version AND c.body -> 'items' -> s.item -> 'hand_over' ->> 'port' <> 'inventory') GROUP BY 1, 2) b
 		FULL JOIN (SELECT app_user_id, item, sum(quantity) AS held FROM inventory_grants
 			WHERE starts_with(app_user_id, $1) AND revoked_at IS NULL GROUP BY 1, 2) h USING (app_user_id, item)
 		WHERE bought IS DISTINCT FROM held`},

@@ -63,6 +63,10 @@ func right(t *testing.T, db *sqlx.DB) books {
 	return b
 }
 
+// byTheGame stores a catalogue whose item the game's own server hands over.
+const byTheGame = `INSERT INTO catalog_versions (version, fingerprint, body) OVERRIDING SYSTEM VALUE
+	VALUES (9, 'f', '{"items":{"extra_life":{"hand_over":{"port":"http","endpoint":"game"}}}}'); `
+
 // TestTheBooksAreVerified: whatever is wrong in one place is found, and named.
 func TestTheBooksAreVerified(t *testing.T) {
 	t.Parallel()
@@ -87,6 +91,8 @@ func TestTheBooksAreVerified(t *testing.T) {
 		{name: "the sums differ", sql: "UPDATE ledger_entries SET amount = 51" + ours + " AND kind = 'charge' AND currency = 'GEM'", says: "charged 51, fulfilled 50, refunded 0"},
 		{name: "an item too many", sql: "UPDATE inventory_grants SET quantity = 3" + ours, says: "bench-2 holds 3 extra_life, bought 2"},
 		{name: "an item was not handed over", sql: "DELETE FROM inventory_grants" + ours, says: "bench-2 holds 0 extra_life, bought 2"},
+		{name: "an item of the game's server lies there", sql: "DELETE FROM inventory_grants" + ours + "; " + byTheGame + "UPDATE spends SET catalog_version = 9" + ours},
+		{name: "an item of the game's server lies here", sql: byTheGame + "UPDATE spends SET catalog_version = 9" + ours, says: "bench-2 holds 2 extra_life, bought 0"},
 		{name: "an item was revoked", sql: "UPDATE inventory_grants SET revoked_at = now()" + ours, says: "bench-2 holds 0 extra_life"},
 		{name: "the provider took twice", change: func(b *books) { b.provider.Sums["bench-2"].Balances["GEM"] -= 50 }, says: "bench-2 holds 900 GEM"},
 		{name: "the provider's calls do not add up", change: func(b *books) { b.provider.Sums["bench-2"].Adjusted["GEM"] -= 50 }, says: "bench-2 was charged"},

@@ -159,7 +159,7 @@ func (c *Conn) Close() {
 		c.mu.Lock()
 		c.closed = true
 		c.mu.Unlock()
-		c.endSubscriptions()
+		c.EndSubscriptions()
 		if c.Connected() {
 			select {
 			case <-c.js.PublishAsyncComplete():
@@ -182,8 +182,9 @@ func (c *Conn) Close() {
 	})
 }
 
-// endSubscriptions ends all at once and waits for them.
-func (c *Conn) endSubscriptions() {
+// EndSubscriptions ends all at once, each as Subscriber.Close does, and waits for them.
+// A second call waits for what has begun since.
+func (c *Conn) EndSubscriptions() {
 	var wg sync.WaitGroup
 	c.eachSubscription(func(s *subscription) { wg.Go(s.end) })
 	wg.Wait()

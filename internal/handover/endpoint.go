@@ -92,30 +92,32 @@ func (e *Endpoint) Close() { e.client.http.CloseIdleConnections() }
 // Grant asks the game to give the spend's item to its player: granted, refused,
 // revoked, failed or later. Repeating it gives nothing twice.
 func (e *Endpoint) Grant(ctx context.Context, s economy.Spend) Outcome {
-	return e.confirmed(ctx, OpGrant, s)
+	return e.confirmed(ctx, OpGrant, s, nil)
 }
 
 // Check asks what the game has on record of the spend: granted, revoked, none,
 // failed or later. It changes nothing.
 func (e *Endpoint) Check(ctx context.Context, s economy.Spend) Outcome {
-	return e.call(ctx, OpCheck, s)
+	return e.call(ctx, OpCheck, s, nil)
 }
 
 // Revoke asks the game to take the item back and to refuse any later grant of the
 // spend: revoked, granted (the player keeps it, for good), failed or later. The
-// first definite answer is the last: asking again gives the same one.
-func (e *Endpoint) Revoke(ctx context.Context, s economy.Spend) Outcome {
-	return e.confirmed(ctx, OpRevoke, s)
+// first definite answer is the last: asking again gives the same one. before, unless
+// nil, is called when there is room for the request and before it is sent: when it says
+// no, nothing is sent.
+func (e *Endpoint) Revoke(ctx context.Context, s economy.Spend, before func() bool) Outcome {
+	return e.confirmed(ctx, OpRevoke, s, before)
 }
 
 // confirmed asks, and believes what changes the world only when a check says the
 // same, if the endpoint is one that must be confirmed.
-func (e *Endpoint) confirmed(ctx context.Context, op Operation, s economy.Spend) Outcome {
-	said := e.call(ctx, op, s)
+func (e *Endpoint) confirmed(ctx context.Context, op Operation, s economy.Spend, before func() bool) Outcome {
+	said := e.call(ctx, op, s, before)
 	if !e.confirm || said.Kind != Granted && said.Kind != Revoked {
 		return said
 	}
-	check := e.call(ctx, OpCheck, s)
+	check := e.call(ctx, OpCheck, s, nil)
 	switch {
 	case !check.definite():
 		return check
@@ -130,8 +132,8 @@ func (e *Endpoint) confirmed(ctx context.Context, op Operation, s economy.Spend)
 	return Outcome{Kind: Failed, Status: check.Status, Detail: fmt.Sprintf("answered a %s with %s, and a check says %s", op, said.Kind, check.Kind)}
 }
 
-// call makes one request, if the lane has room for it.
-func (e *Endpoint) call(ctx context.Context, op Operation, s economy.Spend) Outcome {
+// call makes one request, if the lane has room for it and before, unless nil, agrees.
+func (e *Endpoint) call(ctx context.Context, op Operation, s economy.Spend, before func() bool) Outcome {
 	pass, refused, why := e.lane.enter(ctx)
 	if pass == nil {
 		e.metrics.heldBack(e.name, why)
@@ -140,6 +142,10 @@ func (e *Endpoint) call(ctx context.Context, op Operation, s economy.Spend) Outc
 	r := newRequest(op, s)
 	outcome := Outcome{Kind: Later, Detail: "not asked: interrupted"} // of a panic on the way
 	defer func() { pass.leave(outcome) }()
+	if before != nil && !before() {
+		outcome.Detail = "not asked: its caller let it be"
+		return outcome
+	}
 	outcome = classify(r, e.client.send(ctx, r))
 	took := e.lane.now().Sub(pass.started)
 	e.metrics.called(e.name, op, outcome, took)

@@ -46,8 +46,8 @@ func TestGrantCheckRevoke(t *testing.T) {
 	require.Equal(t, Granted, e.Grant(ctx, sword).Kind)
 	require.Equal(t, Granted, e.Check(ctx, sword).Kind)
 	require.Equal(t, map[string]int64{"sword": 2}, game.Holds("player_7"), "once")
-	require.Equal(t, Revoked, e.Revoke(ctx, sword).Kind)
-	require.Equal(t, Revoked, e.Revoke(ctx, sword).Kind)
+	require.Equal(t, Revoked, e.Revoke(ctx, sword, nil).Kind)
+	require.Equal(t, Revoked, e.Revoke(ctx, sword, nil).Kind)
 	require.Equal(t, Revoked, e.Grant(ctx, sword).Kind)
 	require.Equal(t, Revoked, e.Check(ctx, sword).Kind)
 	require.Empty(t, game.Holds("player_7"))
@@ -56,7 +56,7 @@ func TestGrantCheckRevoke(t *testing.T) {
 	kept.ID = "kept"
 	require.Equal(t, Granted, e.Grant(ctx, kept).Kind)
 	game.SetFaults(samplegame.Faults{Keep: true})
-	require.Equal(t, Outcome{Kind: Granted, Reason: "it is used", Status: 200}, e.Revoke(ctx, kept))
+	require.Equal(t, Outcome{Kind: Granted, Reason: "it is used", Status: 200}, e.Revoke(ctx, kept, nil))
 
 	other := sword
 	other.ID, other.Item = "other", "shield"
@@ -111,12 +111,12 @@ func TestAYesIsBelievedAfterACheckWhereThatIsAsked(t *testing.T) {
 	ctx := t.Context()
 	game.SetFaults(samplegame.Faults{HollowGrant: true, HollowRevoke: true})
 	require.Equal(t, "answered a grant with granted, and a check says none", e.Grant(ctx, sword).Detail)
-	require.Equal(t, "answered a revoke with revoked, and a check says none", e.Revoke(ctx, sword).Detail)
+	require.Equal(t, "answered a revoke with revoked, and a check says none", e.Revoke(ctx, sword, nil).Detail)
 	require.Contains(t, log.String(), "does not do what it says")
 	require.NotContains(t, log.String(), sword.AppUserID)
 	game.SetFaults(samplegame.Faults{})
 	require.Equal(t, Granted, e.Grant(ctx, sword).Kind)
-	require.Equal(t, Revoked, e.Revoke(ctx, sword).Kind)
+	require.Equal(t, Revoked, e.Revoke(ctx, sword, nil).Kind)
 	require.Equal(t, Revoked, e.Grant(ctx, sword).Kind)
 }
 
@@ -179,9 +179,34 @@ func TestEndpointsByName(t *testing.T) {
 	defer list.Close()
 	require.Equal(t, 6, list.Room())
 	require.Equal(t, Failed, list.Grant(t.Context(), "a", sword).Kind)
-	for _, ask := range []func(context.Context, string, economy.Spend) Outcome{list.Grant, list.Check, list.Revoke} {
+	revoke := func(ctx context.Context, name string, s economy.Spend) Outcome {
+		return list.Revoke(ctx, name, s, func() bool { t.Error("nothing is about to be sent"); return false })
+	}
+	for _, ask := range []func(context.Context, string, economy.Spend) Outcome{list.Grant, list.Check, revoke} {
 		got := ask(t.Context(), "b", sword)
 		require.Equal(t, Outcome{Kind: Later, After: unknownWait, Park: true, Detail: `not asked: SLUICE_HANDOVER_URL names no endpoint "b"`}, got)
 		require.EqualError(t, got.Err("b"), "endpoint b: "+got.Detail)
 	}
+}
+
+// Who must write down that the game is asked does so when there is room for the request,
+// and nothing is sent without it.
+func TestARevokeThatIsNotWrittenDownIsNotSent(t *testing.T) {
+	t.Parallel()
+	game, e := play(t, func(c *Config) { c.Slots = 1 })
+	require.Equal(t, Granted, e.Grant(t.Context(), sword).Kind)
+	said := e.Revoke(t.Context(), sword, func() bool { return false })
+	require.Equal(t, Outcome{Kind: Later, Detail: "not asked: its caller let it be"}, said)
+	require.Equal(t, map[string]int64{"sword": 2}, game.Holds("player_7"))
+	written := false
+	require.Equal(t, Revoked, e.Revoke(t.Context(), sword, func() bool { written = true; return true }).Kind, "its slot is free again")
+	require.True(t, written)
+
+	game.SetFaults(samplegame.Faults{Down: true})
+	for range runMax {
+		require.Equal(t, Failed, e.Check(t.Context(), sword).Kind)
+	}
+	said = e.Revoke(t.Context(), sword, func() bool { t.Error("an open circuit sends nothing"); return false })
+	require.Equal(t, Failed, said.Kind)
+	require.True(t, said.Park)
 }

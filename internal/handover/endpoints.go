@@ -57,9 +57,9 @@ func (e *Endpoints) Check(ctx context.Context, name string, s economy.Spend) Out
 }
 
 // Revoke is Endpoint.Revoke of the named one.
-func (e *Endpoints) Revoke(ctx context.Context, name string, s economy.Spend) Outcome {
+func (e *Endpoints) Revoke(ctx context.Context, name string, s economy.Spend, before func() bool) Outcome {
 	if endpoint, ok := e.byName[name]; ok {
-		return endpoint.Revoke(ctx, s)
+		return endpoint.Revoke(ctx, s, before)
 	}
 	return unknown(name)
 }

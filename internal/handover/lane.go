@@ -35,6 +35,10 @@ type lane struct {
 	took    time.Duration // what a request lasts, on average
 }
 
+// RequestMax is the longest that a caller waits for one request: for a slot, and for the
+// answer.
+func RequestMax(timeout time.Duration) time.Duration { return slotWait + timeout }
+
 func newLane(slots int, now func() time.Time, returned func()) *lane {
 	return &lane{slots: make(chan struct{}, slots), now: now, returned: returned, took: tookFirst}
 }

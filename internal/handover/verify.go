@@ -15,6 +15,9 @@ const (
 	TestItem    = "sluice_test_item"    // what the server grants in tests
 	TestNoItem  = "sluice_no_such_item" // what no server has
 	testIDStart = "test-"
+	// testQuantity is how many are asked for: a server that gives one whatever is asked
+	// for shows it.
+	testQuantity = 2
 )
 
 // Trial says whose server Verify tries, and how. URL, Secret and NewID are needed.
@@ -38,7 +41,7 @@ type Finding struct {
 
 // Verify tries on a server everything that docs/handover.md asks of it. Its spends
 // have ids that begin with test-, its requests the member "test": true, so that the
-// server may use a player whom it throws away. It makes some sixty requests, and
+// server may use a player whom it throws away. It makes some seventy requests, and
 // stops early when the server cannot be reached. The error says what is wrong with
 // the trial itself.
 func Verify(ctx context.Context, trial Trial) ([]Finding, error) {
@@ -82,14 +85,13 @@ type tester struct {
 	now     func() time.Time
 	client  client
 	reached int // answers of any kind
-	keeps   bool
 }
 
 func (t *tester) newSpend() string { return testIDStart + t.newID() }
 
 func (t *tester) request(op Operation, spend string) request {
 	return request{
-		Operation: op, SpendID: spend, AppUserID: TestPlayer, Item: t.item, Quantity: 1, CatalogVersion: 1,
+		Operation: op, SpendID: spend, AppUserID: TestPlayer, Item: t.item, Quantity: testQuantity, CatalogVersion: 1,
 		ChargedAt: t.now().UTC().Truncate(time.Second), Test: true,
 	}
 }

@@ -1,8 +1,12 @@
 package handover
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,6 +78,42 @@ func TestVerifyFindsWhatBreaksTheContract(t *testing.T) {
 			for _, f := range findings {
 				require.Equal(t, f.OK, f.Saw == "" && f.Do == "", "%+v", f)
 			}
+		})
+	}
+}
+
+// Mistakes that the sample game has no switch for: they are made between it and Verify.
+func TestVerifyFindsWhatTheSampleGameCannotDo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		spoil func(asked string, said *httptest.ResponseRecorder)
+		found []string
+	}{
+		{"gives one, however many are asked for", func(_ string, said *httptest.ResponseRecorder) {
+			said.Body = bytes.NewBuffer(bytes.Replace(said.Body.Bytes(), []byte(`"quantity":2`), []byte(`"quantity":1`), 1))
+		}, []string{"a grant gives the item", "a repeated grant gives nothing more", "many grants at once give one item"}},
+		{"knows no item that it refused", func(asked string, said *httptest.ResponseRecorder) {
+			if strings.Contains(asked, `"revoke"`) && strings.Contains(asked, TestNoItem) {
+				said.Code = http.StatusNotFound
+			}
+		}, []string{"a refused spend can be revoked"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			game, err := samplegame.New(samplegame.Config{Secrets: []string{whsec("a")}})
+			require.NoError(t, err)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(asked))
+				said := httptest.NewRecorder()
+				game.ServeHTTP(said, r)
+				c.spoil(string(asked), said)
+				w.WriteHeader(said.Code)
+				_, _ = said.Body.WriteTo(w)
+			}))
+			t.Cleanup(server.Close)
+			require.Subset(t, failures(try(t, server.URL+samplegame.Path, "")), c.found)
 		})
 	}
 }

@@ -11,6 +11,6 @@
 // part of a problem's type. What the page can show is what openapi.yaml uses of
 // OpenAPI; tests fail when it uses more.
 //
-// That the description is true is the business of internal/openapi/openapitest,
+// That the description is true is the business of internal/testenv/contract,
 // which holds the answers of running servers against it.
 package openapi

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -31,9 +30,9 @@ type Telemetry struct {
 }
 
 // Start sets OpenTelemetry up as the environment says. service names the process
-// unless OTEL_SERVICE_NAME does. It connects to nobody: a receiver that is away costs
+// unless OTEL_SERVICE_NAME does; version is its build. It connects to nobody: a receiver that is away costs
 // spans and a line in the log, and delays nothing. Errors are those of Check.
-func Start(ctx context.Context, service string, log *slog.Logger) (*Telemetry, error) {
+func Start(ctx context.Context, service, version string, log *slog.Logger) (*Telemetry, error) {
 	t := &Telemetry{log: log}
 	if !On() {
 		return t, nil
@@ -48,7 +47,7 @@ func Start(ctx context.Context, service string, log *slog.Logger) (*Telemetry, e
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
-	who, err := describe(ctx, service)
+	who, err := describe(ctx, service, version)
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
@@ -59,13 +58,9 @@ func Start(ctx context.Context, service string, log *slog.Logger) (*Telemetry, e
 
 // describe says which process the spans are of. What its command line or its
 // environment holds is not part of it, but for OpenTelemetry's own variables.
-func describe(ctx context.Context, service string) (*resource.Resource, error) {
-	attributes := resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceInstanceID(uuid.NewString()))
-	options := []resource.Option{resource.WithTelemetrySDK(), attributes}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		options = append(options, resource.WithAttributes(semconv.ServiceVersion(info.Main.Version)))
-	}
-	return resource.New(ctx, append(options, resource.WithFromEnv())...)
+func describe(ctx context.Context, service, version string) (*resource.Resource, error) {
+	return resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(
+		semconv.ServiceName(service), semconv.ServiceVersion(version), semconv.ServiceInstanceID(uuid.NewString())), resource.WithFromEnv())
 }
 
 // Stop delivers what is left, for a few seconds at most. A second call does nothing.

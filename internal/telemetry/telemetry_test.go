@@ -3,7 +3,10 @@ package telemetry_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -38,7 +41,7 @@ func TestTracesAreOffUnlessAReceiverIsNamed(t *testing.T) {
 		{"OTEL_TRACES_SAMPLER=nonsense"}, {endpoint, "OTEL_SDK_DISABLED=true"}, {endpoint, "OTEL_TRACES_EXPORTER=none"},
 	} {
 		environment(t, pairs...)
-		off, err := telemetry.Start(t.Context(), "sluice-test", slog.New(slog.DiscardHandler))
+		off, err := telemetry.Start(t.Context(), "sluice-test", "v0", slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
 		require.Nil(t, off.Tracer, pairs)
 		require.False(t, telemetry.On())
@@ -48,12 +51,30 @@ func TestTracesAreOffUnlessAReceiverIsNamed(t *testing.T) {
 
 func TestAReceiverThatIsAwayStopsNobody(t *testing.T) {
 	environment(t, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1/v1/traces")
-	on, err := telemetry.Start(t.Context(), "sluice-test", slog.New(slog.DiscardHandler))
+	on, err := telemetry.Start(t.Context(), "sluice-test", "v0", slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	_, span := on.Tracer.Start(t.Context(), "x")
 	span.End()
 	on.Stop()
 	on.Stop()
+}
+
+// TestSpansSayWhichBuildTheyAreOf: the one that a release was stamped with, which Go
+// knows nothing of.
+func TestSpansSayWhichBuildTheyAreOf(t *testing.T) {
+	told := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		told <- string(raw)
+	}))
+	t.Cleanup(receiver.Close)
+	environment(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+receiver.URL)
+	on, err := telemetry.Start(t.Context(), "sluice-test", "v1.2.3-test", slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	_, span := on.Tracer.Start(t.Context(), "x")
+	span.End()
+	on.Stop()
+	require.Contains(t, <-told, "v1.2.3-test")
 }
 
 func TestWhatIsWrongIsSaidAtOnceAndWithoutItsSecrets(t *testing.T) {
@@ -66,7 +87,7 @@ func TestWhatIsWrongIsSaidAtOnceAndWithoutItsSecrets(t *testing.T) {
 		require.ErrorContains(t, err, name+":")
 	}
 	require.NotContains(t, err.Error(), "canary")
-	_, err = telemetry.Start(t.Context(), "sluice-test", slog.New(slog.DiscardHandler))
+	_, err = telemetry.Start(t.Context(), "sluice-test", "v0", slog.New(slog.DiscardHandler))
 	require.Error(t, err)
 
 	for arg, ok := range map[string]bool{"0.01": true, "1": true, "2": false, "-1": false, "NaN": false, "many": false} {
