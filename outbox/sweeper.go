@@ -71,7 +71,10 @@ type Sweeper struct {
 	Publisher Publisher
 	Log       *slog.Logger
 	Metrics   *Metrics
-	Tracer    trace.Tracer // starts the spans of publishes; nil: there are none
+	Tracer    trace.Tracer     // starts the spans of publishes; nil: there are none
+	Now       func() time.Time // nil: time.Now
+
+	lookout lookout
 }
 
 // Run sweeps until ctx ends. Any number of processes may run it: one at a time
@@ -105,8 +108,11 @@ func (s *Sweeper) Run(ctx context.Context) error {
 
 // Sweep makes one round over the queues where anything may be owed, and publishes it.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	var doubtful []Queue
-	if err := s.DB.SelectContext(ctx, &doubtful, doubt, sweepMargin.Milliseconds()); err != nil {
+	if s.lookout.now = s.Now; s.Now == nil {
+		s.lookout.now = time.Now
+	}
+	doubtful, since, err := s.lookout.look(ctx, s.DB)
+	if err != nil {
 		return err
 	}
 	var problems []error
@@ -122,21 +128,12 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		if !unfinished {
 			age = 0
 		}
-		if err := s.sweepQueue(ctx, queue, age+sweepMargin); err != nil {
+		if err := s.sweepQueue(ctx, queue, age+sweepMargin, since); err != nil {
 			problems = append(problems, fmt.Errorf("sweep %s: %w", queue.Consumer, err))
 		}
 	}
 	return errors.Join(problems...)
 }
-
-// doubt finds the queues with a row that fell due, or is old enough to have got lost.
-// Usually there is none, and then nothing else is read. Once for all queues: while a
-// transaction is held open elsewhere the index keeps what was deleted meanwhile, and
-// reading past it for each queue took a third of PostgreSQL's time.
-const doubt = `
-SELECT consumer, lane FROM outbox WHERE due_at < now() - $1 * interval '1 millisecond' AND published_at IS NOT NULL
-UNION
-SELECT consumer, lane FROM outbox WHERE due_at <= now() AND published_at IS NULL`
 
 // claim marks chunks of owed rows as published now, oldest first: those that got lost,
 // and those that fall due. Each of the two reads the few rows it is for by an index:
@@ -145,11 +142,11 @@ SELECT consumer, lane FROM outbox WHERE due_at <= now() AND published_at IS NULL
 const claim = `
 WITH lost AS (
 	SELECT event_id, consumer FROM outbox
-	WHERE consumer = $1 AND lane = $2 AND due_at < now() - $3 * interval '1 millisecond' AND published_at < now() - $3 * interval '1 millisecond'
+	WHERE consumer = $1 AND lane = $2 AND due_at >= $5::timestamptz AND due_at < now() - $3 * interval '1 millisecond' AND published_at < now() - $3 * interval '1 millisecond'
 	ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
 ), parked AS (
 	SELECT event_id, consumer FROM outbox
-	WHERE consumer = $1 AND lane = $2 AND due_at <= now() AND published_at IS NULL
+	WHERE consumer = $1 AND lane = $2 AND due_at >= $5::timestamptz AND due_at <= now() AND published_at IS NULL
 	ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 UPDATE outbox o SET published_at = now(), due_at = now(), republished = o.republished + 1
@@ -166,10 +163,10 @@ type owed struct {
 	Traceparent string `db:"traceparent"`
 }
 
-func (s *Sweeper) sweepQueue(ctx context.Context, queue Queue, older time.Duration) error {
+func (s *Sweeper) sweepQueue(ctx context.Context, queue Queue, older time.Duration, since any) error {
 	for range sweepChunksMax {
 		var rows []owed
-		err := s.DB.SelectContext(ctx, &rows, claim, queue.Consumer, string(queue.Lane), older.Milliseconds(), sweepChunk)
+		err := s.DB.SelectContext(ctx, &rows, claim, queue.Consumer, string(queue.Lane), older.Milliseconds(), sweepChunk, since)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,8 @@ import (
 // Teller charges a player's waiting spends; adjustments.Teller does.
 type Teller interface {
 	Charge(ctx context.Context, appUserID string) (settled []string, err error)
+	Settled(spendID string) bool
+	PassedOver(appUserID string)
 	Resolve(ctx context.Context, spend economy.Spend) error
 }
 
@@ -58,6 +60,9 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 	if err != nil {
 		return outbox.Effects{}, err
 	}
+	if c.Teller.Settled(id) { // together with another, whose delivery brought a worker first
+		return outbox.Effects{}, nil
+	}
 	settled, err := c.Teller.Charge(ctx, event.AppUserID)
 	switch {
 	case errors.Is(err, adjustments.ErrInHand):
@@ -79,6 +84,9 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 		// Its adjustment stepped aside: ask again under its own key. What that settles
 		// ends this delivery too; what it sets free again is still owed, and comes back.
 		return outbox.Effects{}, c.Teller.Resolve(ctx, spend)
+	case spend.State == economy.Requested && !spend.Held:
+		c.Teller.PassedOver(event.AppUserID)
+		return outbox.Effects{}, &adjustments.Retry{SentAway: true, Err: fmt.Errorf("%s was passed over", spend)}
 	case spend.State == economy.Requested: // nothing charged it, so an operator holds it
 		return outbox.Effects{}, &adjustments.Retry{After: heldWait, Err: fmt.Errorf("%s is held", spend)}
 	}

@@ -65,5 +65,6 @@ type Turn struct {
 	Spends  []economy.Spend // of Open; none without it
 	Waiting []economy.Spend // to be charged; beside an adjustment just opened: what its refusal declines too
 	Known   economy.Amounts // the last known balances; nil: never read
+	Place   int64           // in the order of acceptance, of the first that waits; 0: none does
 	trace   *attemptTrace   // of the attempt under way; nil: it concerns no trace
 }

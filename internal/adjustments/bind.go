@@ -32,11 +32,12 @@ var bindKind = &outbox.Kind{
 			FROM {rows} r CROSS JOIN LATERAL unnest(r.spends::uuid[] || r.beside::uuid[]) AS bound(id) JOIN spends s ON s.id = bound.id
 			ORDER BY s.id FOR UPDATE OF s`},
 		{Name: "insert", SQL: `INSERT INTO adjustments (id, app_user_id, purpose, spend_id, idempotency_key, body, deltas,
-				leased_by, leased_until, opened_at, change_id, state)
+				leased_by, leased_until, opened_at, change_id, nth, state)
 			SELECT r.id, r.app_user_id, r.purpose, r.spend_id, r.idempotency_key, r.body, r.deltas,
-				r.leased_by, now() + r.lease_ms * interval '1 millisecond', r.opened_at, r.change_id, 'open'
-			FROM {rows} r
-			WHERE cardinality(r.spends::uuid[] || r.beside::uuid[]) = (SELECT count(*) FROM {lock} l WHERE l.effect = r.effect AND l.waits)
+				r.leased_by, now() + r.lease_ms * interval '1 millisecond', r.opened_at, r.change_id, coalesce(last.nth, 0) + 1, 'open'
+			FROM {rows} r LEFT JOIN LATERAL (` + lastOf("r.app_user_id") + `) last ON true
+			WHERE last.state IS DISTINCT FROM 'open'
+				AND cardinality(r.spends::uuid[] || r.beside::uuid[]) = (SELECT count(*) FROM {lock} l WHERE l.effect = r.effect AND l.waits)
 			ON CONFLICT DO NOTHING RETURNING id`},
 		{Name: "bind", SQL: `UPDATE spends s SET adjustment_id = r.id
 			FROM {rows} r CROSS JOIN LATERAL unnest(r.spends::uuid[]) AS bound(id)

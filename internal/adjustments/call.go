@@ -20,7 +20,7 @@ func (t *Teller) attempt(ctx context.Context, call Call, turn Turn, leasedAt tim
 	ctx, turn.trace = t.startAttempt(ctx, turn)
 	defer turn.trace.end()
 	started := t.Now()
-	callCtx, cancel := context.WithTimeout(ctx, callPatience-started.Sub(leasedAt))
+	callCtx, cancel := context.WithTimeout(ctx, CallPatience-started.Sub(leasedAt))
 	defer cancel()
 	outcome := call.Adjust(callCtx, revenuecat.Request{
 		AppUserID: open.AppUserID, IdempotencyKey: open.IdempotencyKey, Body: []byte(open.Body), CreateCustomer: open.Purpose != Refund,
@@ -45,6 +45,9 @@ func (t *Teller) attempt(ctx context.Context, call Call, turn Turn, leasedAt tim
 	}
 	if result != outbox.Applied {
 		return progress{}, &Retry{After: inHandWait, Err: fmt.Errorf("settle adjustment %s: %s", open.ID, result)}
+	}
+	if outcome.Kind == economy.Applied && len(outcome.Balances) > 0 {
+		t.lines.settled(open.AppUserID, outcome.Balances, t.Now())
 	}
 	return done, nil
 }

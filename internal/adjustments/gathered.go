@@ -22,7 +22,14 @@ const (
 // concurrent use.
 type Gathered struct {
 	Store
-	reader *gather.Reader[string, Turn]
+	reader  *gather.Reader[string, Turn]
+	waiting *gather.Reader[place, Turn]
+}
+
+// place is where a look at a player's line begins.
+type place struct {
+	appUserID string
+	from      int64
 }
 
 // NewGathered returns a store over db that reads turns by reads, whose connections
@@ -34,7 +41,31 @@ func NewGathered(db, reads *sqlx.DB) *Gathered {
 		limits := slices.Repeat([]int{waitingMax}, len(players))
 		return store.turns(query.Queryx(ctx, postgres.Array(players), postgres.Array(limits)))
 	}
-	return &Gathered{store, gather.New(gatherers, gatheredMax, read)}
+	waitingQuery := &postgres.Prepared{DB: reads, Query: waitingQuery}
+	readWaiting := func(ctx context.Context, places []place) (map[place]gather.Answer[Turn], error) {
+		players, from, limits := make([]string, len(places)), make([]int64, len(places)), slices.Repeat([]int{waitingMax}, len(places))
+		for i, p := range places {
+			players[i], from[i] = p.appUserID, p.from
+		}
+		turns, err := store.waiting(waitingQuery.Queryx(ctx, postgres.Array(players), postgres.Array(from), postgres.Array(limits)))
+		answers := make(map[place]gather.Answer[Turn], len(turns))
+		for _, p := range places {
+			if turn, ok := turns[p.appUserID]; ok {
+				answers[p] = turn
+			}
+		}
+		return answers, err
+	}
+	return &Gathered{store, gather.New(gatherers, gatheredMax, read), gather.New(gatherers, gatheredMax, readWaiting)}
+}
+
+// Waiting implements Turns.
+func (g *Gathered) Waiting(ctx context.Context, appUserID string, from int64, limit int) (Turn, error) {
+	if limit != waitingMax {
+		return g.Store.Waiting(ctx, appUserID, from, limit)
+	}
+	turn, _, err := g.waiting.Get(ctx, place{appUserID, from})
+	return turn, err
 }
 
 // Turn implements Turns.

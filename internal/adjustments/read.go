@@ -36,15 +36,18 @@ type adjustmentRow struct {
 const adjustmentColumns = `a.id, a.purpose, a.spend_id, a.idempotency_key, a.body, a.deltas, a.attempts, a.leased_by, a.opened_at, a.unknown_since,
 	(extract(epoch FROM a.leased_until - now()) * 1000)::bigint`
 
+// lastOf reads a player's newest adjustment, the only one that may be open.
+func lastOf(player string) string {
+	return "SELECT * FROM adjustments WHERE app_user_id = " + player + " ORDER BY nth DESC LIMIT 1"
+}
+
 // turnsQuery reads the turns of players, each with at most so many waiting spends, in
 // one round trip: the open adjustment beside the spends it concerns or, when none is
-// open, those that wait. The three arms exclude each other and each has its index. The
-// limit of one, which is all there can be, keeps a plan that was made on an empty table
-// from reading the whole index for ever after.
-const turnsQuery = `SELECT p.app_user_id, ` + adjustmentColumns + `,
+// open, those that wait. The three arms exclude each other and each has its index.
+var turnsQuery = `SELECT p.app_user_id, ` + adjustmentColumns + `,
 	(SELECT jsonb_object_agg(currency, balance) FROM balances b WHERE b.app_user_id = p.app_user_id), s.*
 FROM unnest($1::text[], $2::int[]) p (app_user_id, waiting)
-LEFT JOIN LATERAL (SELECT * FROM adjustments WHERE app_user_id = p.app_user_id AND state = 'open' LIMIT 1) a ON true
+LEFT JOIN LATERAL (SELECT * FROM (` + lastOf("p.app_user_id") + `) last WHERE state = 'open') a ON true
 LEFT JOIN LATERAL (
 	(SELECT ` + books.SpendColumns + ` FROM spends
 		WHERE a.id IS NULL AND app_user_id = p.app_user_id AND finished_at IS NULL AND state = 'requested' AND adjustment_id IS NULL AND NOT held ORDER BY seq LIMIT p.waiting)
@@ -54,6 +57,16 @@ LEFT JOIN LATERAL (
 	UNION ALL
 	(SELECT ` + books.SpendColumns + ` FROM spends WHERE id = a.spend_id)
 ) s ON true`
+
+// waitingQuery reads what waits of players, each from a place of its line on, and at most
+// so many.
+const waitingQuery = `SELECT s.*
+FROM unnest($1::text[], $2::bigint[], $3::int[]) p (app_user_id, place, waiting)
+CROSS JOIN LATERAL (
+	SELECT seq, ` + books.SpendColumns + ` FROM spends
+	WHERE app_user_id = p.app_user_id AND finished_at IS NULL AND seq >= p.place AND state = 'requested' AND adjustment_id IS NULL AND NOT held
+	ORDER BY seq LIMIT p.waiting
+) s`
 
 // asideQuery reads the adjustment of a spend that stepped aside, beside the
 // spends it concerns.
@@ -76,6 +89,43 @@ func (s Store) Aside(ctx context.Context, spend economy.Spend) (Turn, error) {
 // Turn returns what there is to do for a player, with at most limit waiting spends.
 func (s Store) Turn(ctx context.Context, appUserID string, limit int) (Turn, error) {
 	return only(s.turns(s.DB.QueryxContext(ctx, turnsQuery, postgres.Array([]string{appUserID}), postgres.Array([]int{limit}))))
+}
+
+// Waiting returns the turn of a player of whom nothing is open; see Turns.
+func (s Store) Waiting(ctx context.Context, appUserID string, from int64, limit int) (Turn, error) {
+	return only(s.waiting(s.DB.QueryxContext(ctx, waitingQuery,
+		postgres.Array([]string{appUserID}), postgres.Array([]int64{from}), postgres.Array([]int{limit}))))
+}
+
+// waiting reads what waitingQuery answered, by player.
+func (Store) waiting(rows *sqlx.Rows, err error) (map[string]gather.Answer[Turn], error) {
+	if err != nil {
+		return nil, fmt.Errorf("read turn: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	turns := map[string]gather.Answer[Turn]{}
+	var place int64
+	var s books.SpendRow
+	columns := append([]any{&place}, s.Columns()...)
+	for rows.Next() {
+		if err := rows.Scan(columns...); err != nil {
+			return nil, fmt.Errorf("read turn: %w", err)
+		}
+		answer := turns[s.AppUserID.String]
+		if answer.Value.Place == 0 {
+			answer.Value.Place = place
+		}
+		if spend, err := s.Spend(); err != nil {
+			answer.Err = err
+		} else {
+			answer.Value.Waiting = append(answer.Value.Waiting, spend)
+		}
+		turns[s.AppUserID.String] = answer
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read turn: %w", err)
+	}
+	return turns, nil
 }
 
 // only returns the one turn of turns, or an empty one.

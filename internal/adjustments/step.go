@@ -28,7 +28,12 @@ type work struct {
 // step finishes the open adjustment, or binds the next and settles that. Nothing is
 // bound before its call may start: until then spends wait together, and what may not
 // start leaves no trace.
-func (t *Teller) step(ctx context.Context, appUserID string, next work) (progress, error) {
+func (t *Teller) step(ctx context.Context, appUserID string, next work) (done progress, err error) {
+	defer func() {
+		if err != nil {
+			t.lines.forget(appUserID) // what is in mind of the player may be why
+		}
+	}()
 	turn, err := t.turn(ctx, appUserID)
 	if err != nil {
 		return progress{}, err
@@ -56,12 +61,25 @@ func (t *Teller) step(ctx context.Context, appUserID string, next work) (progres
 	if err != nil || bound.Open == nil {
 		return progress{}, err
 	}
-	done, err := t.attempt(ctx, call, bound, bound.Open.OpenedAt)
+	done, err = t.attempt(ctx, call, bound, bound.Open.OpenedAt)
 	done.more = len(turn.Waiting) > len(done.settled)
 	return done, err
 }
 
+// turn reads what there is to do for a player; of one whose adjustment was settled here
+// a moment ago only what waits, if anything does.
 func (t *Teller) turn(ctx context.Context, appUserID string) (Turn, error) {
+	if line, ok := t.lines.recall(appUserID, t.Now()); ok {
+		turn, err := t.Turns.Waiting(ctx, appUserID, line.from, waitingMax)
+		if err != nil {
+			return Turn{}, &Retry{Err: err}
+		}
+		if len(turn.Waiting) > 0 {
+			turn.Known = line.known
+			t.lines.saw(appUserID, turn.Place, t.Now())
+			return turn, nil
+		}
+	}
 	turn, err := t.Turns.Turn(ctx, appUserID, waitingMax)
 	if err != nil {
 		return Turn{}, &Retry{Err: err}

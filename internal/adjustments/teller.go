@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// callPatience bounds one attempt, with everything the client does in it. It
+	// CallPatience bounds one attempt, with everything the client does in it. It
 	// counts from before the commit that takes the lease, since that is the latest
 	// moment known to lie before the lease's own beginning.
-	callPatience = 8 * time.Second
+	CallPatience = 8 * time.Second
 	// leaseTime is how long an attempt keeps others from the same adjustment. It
-	// outlasts callPatience, so that two calls never overlap; a killed worker's
+	// outlasts CallPatience, so that two calls never overlap; a killed worker's
 	// players wait this long for another.
 	leaseTime = 10 * time.Second
 	// boundMax is how many spends one adjustment charges at most. More would make
@@ -41,6 +41,10 @@ const (
 // Turns tells what there is to do for a player; Store reads it from PostgreSQL.
 type Turns interface {
 	Turn(ctx context.Context, appUserID string, limit int) (Turn, error)
+	// Waiting returns the turn of a player of whom nothing is open, without the balances:
+	// the spends that wait at a place of the line or behind it. If something is open, Bind
+	// will tell.
+	Waiting(ctx context.Context, appUserID string, from int64, limit int) (Turn, error)
 	// Aside returns the adjustment of a spend that stepped aside, with all spends it
 	// concerns; the turn has nothing open when there is none.
 	Aside(ctx context.Context, spend economy.Spend) (Turn, error)
@@ -104,6 +108,8 @@ type Config struct {
 type Teller struct {
 	Config
 	players players
+	lately  lately
+	lines   lines
 }
 
 // NewTeller returns a teller.
@@ -151,7 +157,17 @@ func (t *Teller) Charge(ctx context.Context, appUserID string) (settled []string
 		}
 		if !done.more && !t.players.leave(appUserID) {
 			left = true
+			t.lately.add(settled)
 			return settled, nil
 		}
 	}
 }
+
+// Settled reports, once, whether this process settled a spend by Charge a moment ago, and
+// so ended its delivery. False says nothing. What a Charge settled that ended in an error
+// is not kept: its delivery must come back, see there.
+func (t *Teller) Settled(spendID string) bool { return t.lately.take(spendID) }
+
+// PassedOver says that a spend of the player waits which Charge did not see: its commit
+// came long after that of a later one. The next Charge looks at all of the line.
+func (t *Teller) PassedOver(appUserID string) { t.lines.forget(appUserID) }

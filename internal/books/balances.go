@@ -85,7 +85,10 @@ func (b *Books) KeepReading(ctx context.Context, appUserID string, balances econ
 	_, err := b.db.ExecContext(ctx, `
 		INSERT INTO balances AS b (app_user_id, currency, balance, as_of)
 		SELECT $1, r.currency, r.balance, $4 FROM unnest($2::text[], $3::bigint[]) AS r(currency, balance)
-		WHERE NOT EXISTS (SELECT 1 FROM adjustments a WHERE a.app_user_id = $1 AND (a.state = 'open' OR a.state = 'unknown' AND a.leased_until > now() OR a.settled_at > $4))
+		WHERE NOT EXISTS (SELECT FROM (SELECT state, settled_at FROM adjustments WHERE app_user_id = $1 ORDER BY nth DESC LIMIT 16) a
+				WHERE a.state = 'open' OR a.settled_at > $4)
+			AND NOT EXISTS (SELECT FROM adjustments a WHERE a.app_user_id = $1 AND a.unknown_since IS NOT NULL
+				AND (a.state = 'unknown' AND a.leased_until > now() OR a.settled_at > $4))
 		ON CONFLICT (app_user_id, currency) DO UPDATE SET balance = excluded.balance, as_of = excluded.as_of
 		WHERE b.as_of < excluded.as_of`, appUserID, postgres.Array(codes), postgres.Array(amounts), asOf)
 	if err != nil {

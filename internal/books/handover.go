@@ -23,7 +23,7 @@ var settleHandOverKind = &outbox.Kind{
 	Columns: append(moveColumns[:len(moveColumns):len(moveColumns)], outbox.Column{Name: "revoked_at", Type: "timestamptz"}, outbox.Column{Name: "note", Type: "text"}),
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: `SELECT s.id FROM spends s JOIN {rows} r ON r.id = s.id ORDER BY s.id FOR UPDATE OF s`},
-		{Name: "update", SQL: setMoved + `, revoked_at = r.revoked_at, note = CASE WHEN r.note = '' THEN s.note ELSE r.note END FROM {rows} r
+		{Name: "update", SQL: setMoved + `, held = s.held AND r.state <> 'fulfilled', revoked_at = r.revoked_at, note = CASE WHEN r.note = '' THEN s.note ELSE r.note END FROM {rows} r
 			WHERE s.id = r.id AND (r.id IN (SELECT id FROM {lock})) IS TRUE AND s.state = r.from_state AND s.revoked_at IS NULL RETURNING r.effect`},
 	},
 	Judge: moveKind.Judge,

@@ -70,10 +70,31 @@ func TestAHandOverIsSettledOnce(t *testing.T) {
 	require.Empty(t, list)
 
 	spend = refunding("kept")
+	_, err = db.Exec("UPDATE spends SET held = true WHERE id = $1", spend.ID)
+	require.NoError(t, err)
+	spend.Held = true
 	require.Equal(t, outbox.Applied, settle(economy.Kept(spend, now), ""))
 	require.Equal(t, outbox.Stale, settle(economy.TakenBack(spend, now), ""))
 	read, err = b.Spend(t.Context(), spend.ID)
 	require.NoError(t, err)
 	require.Equal(t, economy.Fulfilled, read.State)
 	require.Zero(t, read.RevokedAt)
+	require.False(t, read.Held, "nothing is begun for it any more")
+
+	// The game took it back all the same, and an operator saw to it.
+	require.Equal(t, outbox.Applied, settle(economy.GoneAfterAll(read), ""))
+	marks, err := b.Attention(t.Context(), 10)
+	require.NoError(t, err)
+	require.Len(t, marks, 1)
+	require.Equal(t, economy.TakenByGame, marks[0].Spend.NeedsOperator)
+	marked, err := b.Spend(t.Context(), spend.ID)
+	require.NoError(t, err)
+	require.Equal(t, economy.Fulfilled, marked.State)
+	require.Equal(t, read.FinishedAt, marked.FinishedAt)
+	require.Zero(t, economy.GoneAfterAll(marked), "once")
+	require.Equal(t, outbox.Applied, settle(economy.ThereAfterAll(marked), "given by hand"))
+	marked, err = b.Spend(t.Context(), spend.ID)
+	require.NoError(t, err)
+	require.Empty(t, marked.NeedsOperator)
+	require.Zero(t, economy.ThereAfterAll(marked))
 }

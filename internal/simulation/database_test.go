@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -32,6 +33,7 @@ type database struct {
 type spendRow struct {
 	economy.Spend
 	left   economy.State
+	asked  bool // the game was asked to take back what an operator refunds
 	change string
 	passed bool // it may have been: an operator held it, or its outcome was unknown for long
 }
@@ -93,6 +95,15 @@ func (d *database) Turn(_ context.Context, player string, limit int) (adjustment
 	return d.turn(player, limit), nil
 }
 
+// Waiting implements adjustments.Turns as waitingQuery in adjustments/read.go does. The
+// places are those of the list.
+func (d *database) Waiting(_ context.Context, player string, from int64, limit int) (adjustments.Turn, error) {
+	if err := d.read("what waits of " + player); err != nil {
+		return adjustments.Turn{}, err
+	}
+	return d.waiting(adjustments.Turn{}, player, from, limit), nil
+}
+
 func (d *database) turn(player string, limit int) adjustments.Turn {
 	turn := d.about(d.openOf(player))
 	for key, kept := range d.balances {
@@ -103,9 +114,14 @@ func (d *database) turn(player string, limit int) adjustments.Turn {
 	if turn.Open != nil {
 		return turn
 	}
-	for _, s := range d.spends {
+	return d.waiting(turn, player, 0, limit)
+}
+
+func (d *database) waiting(turn adjustments.Turn, player string, from int64, limit int) adjustments.Turn {
+	for i, s := range d.spends {
 		waits := s.waits() || (d.wrong.bindBound && s.State == economy.Requested && d.asideOf(s.Spend) != nil)
-		if s.AppUserID == player && waits && !s.Held && len(turn.Waiting) < limit {
+		if place := int64(i + 1); s.AppUserID == player && waits && !s.Held && place >= from && len(turn.Waiting) < limit {
+			turn.Place = cmp.Or(turn.Place, place)
 			turn.Waiting = append(turn.Waiting, s.Spend)
 		}
 	}
@@ -211,6 +227,16 @@ func (d *database) Spend(_ context.Context, id string) (economy.Spend, error) {
 		return s.Spend, nil
 	}
 	return economy.Spend{}, books.ErrNotFound
+}
+
+// RefundGivenUp implements operations.Spends as books.Books does.
+func (d *database) RefundGivenUp(_ context.Context, id string) (bool, error) {
+	for _, entry := range d.lines {
+		if entry.SpendID == id && entry.Kind == economy.EntryKeep {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Catalog implements fulfil.Catalogs.

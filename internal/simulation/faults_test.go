@@ -44,6 +44,7 @@ type faults struct {
 	Hold         float64 // an operator holds a waiting spend back for a while
 	Cancel       float64 // an operator cancels a spend that is not charged yet
 	Refund       float64 // an operator takes a fulfilled spend back
+	GiveUp       float64 // an operator lets a refund be
 	Stall        float64 // everything in hand stands still for seconds
 
 	all bool // all of them in every schedule
@@ -82,7 +83,7 @@ var everything = faults{
 	ReadFails: 0.03, CommitFails: 0.04, CommitLost: 0.06, CommitLate: 0.04, CommitTwice: 0.06,
 	CallHeld: 0.1, CallNotSent: 0.05, CallBusy: 0.1, CallBroken: 0.1, CallLost: 0.2, CallRefused: 0.05,
 	PublishLost: 0.15, PublishTwice: 0.1, Redelivered: 0.02, AckLost: 0.1,
-	Crash: 0.02, Wipe: 0.01, TopUp: 0.02, Hold: 0.01, Stall: 0.05, Cancel: 0.01, Refund: 0.01,
+	Crash: 0.02, Wipe: 0.01, TopUp: 0.02, Hold: 0.01, Stall: 0.05, Cancel: 0.01, Refund: 0.01, GiveUp: 0.01,
 	CallStuck: 0.2, CallSeen: 0.2, TakenBack: 0.02, Mirror: 0.02, SoleWriter: 0.5, Operator: 0.01, Lull: 0.01,
 	GameAway: 0.1, GameBroken: 0.1, GameLost: 0.2, GameLate: 0.1, GameRefuses: 0.1, GameKeeps: 0.2, GameHollow: 0.2, Confirm: 0.5,
 }

@@ -158,23 +158,23 @@ func (g *game) revoked(spend string) bool {
 // function.
 type asker struct {
 	endpoints
-	revoke func(ctx context.Context, endpoint string, s economy.Spend) handover.Outcome
+	revoke func(ctx context.Context, endpoint string, s economy.Spend, before func() bool) handover.Outcome
 }
 
-func (a asker) Revoke(ctx context.Context, endpoint string, s economy.Spend) handover.Outcome {
-	return a.revoke(ctx, endpoint, s)
+func (a asker) Revoke(ctx context.Context, endpoint string, s economy.Spend, before func() bool) handover.Outcome {
+	return a.revoke(ctx, endpoint, s, before)
 }
 
 // unrevoked takes every item for taken back.
 func unrevoked(_ *world, next endpoints) endpoints {
-	return asker{next, func(context.Context, string, economy.Spend) handover.Outcome {
+	return asker{next, func(context.Context, string, economy.Spend, func() bool) handover.Outcome {
 		return handover.Outcome{Kind: handover.Revoked}
 	}}
 }
 
 // checkedOnly has a check decide what only a revoke can: a grant may be under way.
 func checkedOnly(_ *world, next endpoints) endpoints {
-	return asker{next, func(ctx context.Context, endpoint string, s economy.Spend) handover.Outcome {
+	return asker{next, func(ctx context.Context, endpoint string, s economy.Spend, _ func() bool) handover.Outcome {
 		said := next.Check(ctx, endpoint, s)
 		if said.Kind == handover.None {
 			said.Kind = handover.Revoked
@@ -185,8 +185,8 @@ func checkedOnly(_ *world, next endpoints) endpoints {
 
 // keptIsRevoked takes an item that the game does not take back for taken back.
 func keptIsRevoked(_ *world, next endpoints) endpoints {
-	return asker{next, func(ctx context.Context, endpoint string, s economy.Spend) handover.Outcome {
-		said := next.Revoke(ctx, endpoint, s)
+	return asker{next, func(ctx context.Context, endpoint string, s economy.Spend, before func() bool) handover.Outcome {
+		said := next.Revoke(ctx, endpoint, s, before)
 		if said.Kind == handover.Granted {
 			said.Kind = handover.Revoked
 		}
@@ -196,8 +196,8 @@ func keptIsRevoked(_ *world, next endpoints) endpoints {
 
 // noAnswerIsRevoked gives up on a game that does not answer.
 func noAnswerIsRevoked(_ *world, next endpoints) endpoints {
-	return asker{next, func(ctx context.Context, endpoint string, s economy.Spend) handover.Outcome {
-		said := next.Revoke(ctx, endpoint, s)
+	return asker{next, func(ctx context.Context, endpoint string, s economy.Spend, before func() bool) handover.Outcome {
+		said := next.Revoke(ctx, endpoint, s, before)
 		if said.Kind == handover.Failed {
 			said.Kind = handover.Revoked
 		}

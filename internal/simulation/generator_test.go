@@ -207,6 +207,10 @@ type overheard struct {
 
 func (o *overheard) Turn(context.Context, string, int) (adjustments.Turn, error) { return o.turn, nil }
 
+func (o *overheard) Waiting(context.Context, string, int64, int) (adjustments.Turn, error) {
+	return o.turn, nil
+}
+
 func (o *overheard) Aside(context.Context, economy.Spend) (adjustments.Turn, error) {
 	return o.turn, nil
 }

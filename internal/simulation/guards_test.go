@@ -42,6 +42,10 @@ func (tx *transaction) guard(kind string, row values) (won bool) {
 		return tx.cancels(row)
 	case "operator_refund":
 		return tx.reclaims(row)
+	case "operator_give_up":
+		return tx.givesUp(row)
+	case "spend_ask_revoke":
+		return tx.asksRevoke(row)
 	}
 	panic("teach the model the guard " + kind)
 }
@@ -56,7 +60,7 @@ func (tx *transaction) judge(kind string, row values) outbox.Result {
 			return outbox.Duplicate
 		}
 		applied = before != nil
-	case "spend_move", "spend_settle_hand_over", "operator_hold", "operator_cancel", "operator_refund":
+	case "spend_move", "spend_settle_hand_over", "operator_hold", "operator_cancel", "operator_refund", "operator_give_up", "spend_ask_revoke":
 		s := tx.spend(row["id"])
 		applied = s != nil && s.change == row["change_id"]
 	case "adjustment_bind":
@@ -148,6 +152,7 @@ func (tx *transaction) settleHandOver(row values) bool {
 	if s == nil || !s.RevokedAt.IsZero() || !tx.move(row) {
 		return false
 	}
+	change(tx, &s.Held, s.Held && s.State != economy.Fulfilled)
 	change(tx, &s.RevokedAt, row.time("revoked_at"))
 	if row["note"] != "" {
 		change(tx, &s.Note, row["note"])

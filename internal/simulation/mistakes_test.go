@@ -129,12 +129,22 @@ func lateReads(w *world, next adjustments.Turns) adjustments.Turns { return stal
 
 func (s stale) Turn(ctx context.Context, player string, limit int) (adjustments.Turn, error) {
 	turn, err := s.Turns.Turn(ctx, player, limit)
+	s.later(player)
+	return turn, err
+}
+
+func (s stale) Waiting(ctx context.Context, player string, from int64, limit int) (adjustments.Turn, error) {
+	turn, err := s.Turns.Waiting(ctx, player, from, limit)
+	s.later(player)
+	return turn, err
+}
+
+func (s stale) later(player string) {
 	if s.random.IntN(3) == 0 {
 		for range 12 {
 			s.pause("act on an old turn of " + player)
 		}
 	}
-	return turn, err
 }
 
 // laterHalf reads what waits, after a refusal of several, with the later half first.
@@ -147,13 +157,22 @@ func laterHalfFirst(w *world, next adjustments.Turns) adjustments.Turns { return
 
 func (l laterHalf) Turn(ctx context.Context, player string, limit int) (adjustments.Turn, error) {
 	turn, err := l.Turns.Turn(ctx, player, limit)
+	return l.turned(player, turn), err
+}
+
+func (l laterHalf) Waiting(ctx context.Context, player string, from int64, limit int) (adjustments.Turn, error) {
+	turn, err := l.Turns.Waiting(ctx, player, from, limit)
+	return l.turned(player, turn), err
+}
+
+func (l laterHalf) turned(player string, turn adjustments.Turn) adjustments.Turn {
 	split := slices.ContainsFunc(l.db.adjustments, func(a *adjustmentRow) bool {
 		return a.AppUserID == player && len(a.spends) > 1 && a.state == string(economy.Insufficient)
 	})
 	if half := len(turn.Waiting) / 2; split && half > 0 {
 		turn.Waiting = slices.Concat(turn.Waiting[half:], turn.Waiting[:half])
 	}
-	return turn, err
+	return turn
 }
 
 // keyAfterConflict sends what was answered 409 again under a key of its own.

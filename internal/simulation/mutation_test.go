@@ -32,6 +32,7 @@ type mutation struct {
 	oldWord         bool // what an operator says was true when he looked, and counts for later attempts
 	gameForgets     bool // the game grants what it had revoked
 	cancelBlind     bool // a cancel does not look for a call under way
+	giveUpBlind     bool // a refund is given up although the game was asked to take its item back
 	unlooked        bool // nobody looks whether an applied key was stored: the sums must tell
 }
 

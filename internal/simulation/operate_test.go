@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/adjustments"
+	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/operations"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -75,6 +76,26 @@ func (w *world) reclaim(id string) {
 	}
 }
 
+// giveUp lets a refund be, or hears why not.
+func (w *world) giveUp(id string) {
+	for {
+		s, err := w.desk().GiveUpRefund(context.Background(), somebody, "a mistake", id)
+		w.say("operator: give up the refund of %s: %v", id, err)
+		var refused *operations.RefusedError
+		switch {
+		case err == nil:
+			w.met("a refund is given up")
+			return
+		case errors.As(err, &refused) && s.Reason == economy.OperatorRefund && s.RevokedAt.IsZero():
+			w.met("a refund is given up too late")
+			return
+		case errors.As(err, &refused):
+			return
+		}
+		w.pause("give up the refund of " + id + " again")
+	}
+}
+
 // release ends the holds that an operator sees, once the bad days are over.
 func (w *world) release() {
 	for _, s := range w.db.spends {
@@ -123,6 +144,34 @@ func (tx *transaction) reclaims(row values) bool {
 	return true
 }
 
+// givesUp does what the steps of operator_give_up do.
+func (tx *transaction) givesUp(row values) bool {
+	s := tx.spend(row["id"])
+	switch {
+	case s == nil || s.State != economy.Refunding || s.Reason != economy.OperatorRefund || !s.RevokedAt.IsZero():
+		return false
+	case s.asked && s.NeedsOperator != row["kept"] && !tx.wrong.giveUpBlind:
+		return false
+	}
+	tx.setMoved(s, values{
+		"state": string(economy.Fulfilled), "charged_at": s.ChargedAt.Format(time.RFC3339Nano), "finished_at": row["finished_at"], "change_id": row["change_id"],
+	})
+	change(tx, &s.Held, false)
+	return true
+}
+
+// asksRevoke does what the steps of spend_ask_revoke do.
+func (tx *transaction) asksRevoke(row values) bool {
+	s := tx.spend(row["id"])
+	if s == nil || s.State != economy.Refunding || !s.RevokedAt.IsZero() || s.NeedsOperator != "" || s.Held {
+		return false
+	}
+	tx.update("spend " + s.ID)
+	change(tx, &s.asked, true)
+	change(tx, &s.change, row["change_id"])
+	return true
+}
+
 // operate is one of the acts that a spend's state allows, as the desk commits it.
 func (g *generator) operate(s *spendRow) outbox.Effects {
 	wanted := &overheard{turn: adjustments.Turn{}}
@@ -133,6 +182,11 @@ func (g *generator) operate(s *spendRow) outbox.Effects {
 	switch {
 	case s.State == economy.Fulfilled && s.Kind == economy.KindSpend:
 		_, _ = desk.Refund(ctx, somebody, why, s.ID)
+	case s.State == economy.Refunding && s.Reason == economy.OperatorRefund && g.mostly():
+		if g.IntN(2) == 0 {
+			return outbox.Effects{Guard: books.AskRevoke{SpendID: s.ID, At: g.at()}}
+		}
+		_, _ = desk.GiveUpRefund(ctx, somebody, why, s.ID)
 	case s.State == economy.Requested && s.AdjustmentID == "" && s.Held && g.mostly():
 		_, _ = desk.Cancel(ctx, somebody, why, s.ID)
 	case s.Held:

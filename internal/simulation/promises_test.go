@@ -66,10 +66,11 @@ func TestWhatStaysUnknownStepsAsideAndOnlyThatNeedsAnOperator(t *testing.T) {
 // Readings settle what is unknown for players whose balances only we move.
 func TestReadingsSettleOnlyWhatTheyProve(t *testing.T) { promise(t, 600, readings) }
 
-// Operators cancel what waits and take back what is fulfilled, whatever else goes on.
+// Operators cancel what waits, take back what is fulfilled, and give that up, whatever
+// else goes on.
 func TestOperatorsActsKeepThePromises(t *testing.T) {
 	promise(t, 800, faults{
-		Cancel: 0.06, Refund: 0.06, Hold: 0.02, CommitLost: 0.1, CommitLate: 0.1, CommitFails: 0.05, CommitTwice: 0.1, CallLost: 0.2, CallBusy: 0.1,
+		Cancel: 0.06, Refund: 0.06, GiveUp: 0.06, Hold: 0.02, CommitLost: 0.1, CommitLate: 0.1, CommitFails: 0.05, CommitTwice: 0.1, CallLost: 0.2, CallBusy: 0.1,
 		TakenBack: 0.05, TopUp: 0.05, Mirror: 0.05, Crash: 0.03, PublishLost: 0.1, PublishTwice: 0.2, Redelivered: 0.03, Stall: 0.05,
 		GameLost: 0.2, GameLate: 0.2, GameKeeps: 0.2, GameAway: 0.1,
 	})
@@ -95,7 +96,7 @@ func TestTheSchedulesMeetEverything(t *testing.T) {
 		"an adjustment steps aside", "what stepped aside is settled: applied", "what stepped aside is settled: insufficient",
 		"what stepped aside is settled: refused", "settled by an operator", "settled by a reading: applied", "settled by a reading: refused",
 		"sent away", "admitted and not called", "a request that arrives after its caller gave up", "the game keeps an item",
-		"a spend is cancelled", "a cancel waits for a call", "a fulfilled spend is taken back",
+		"a spend is cancelled", "a cancel waits for a call", "a fulfilled spend is taken back", "a refund is given up", "a refund is given up too late",
 	} {
 		require.NotZero(t, count[what], what)
 	}

@@ -83,6 +83,7 @@ func (tx *transaction) enter(row values) {
 	allowed := map[economy.EntryKind][2]economy.Account{
 		economy.EntryCharge: {economy.Wallet, economy.InFlight}, economy.EntryFulfil: {economy.InFlight, economy.Sink},
 		economy.EntryRefund: {economy.InFlight, economy.Wallet}, economy.EntryReclaim: {economy.Sink, economy.InFlight},
+		economy.EntryKeep:  {economy.InFlight, economy.Sink},
 		economy.EntryGrant: {economy.Issuance, economy.Wallet},
 	}
 	if allowed[entry.Kind] != [2]economy.Account{entry.Debit, entry.Credit} {

@@ -208,6 +208,8 @@ func (w *world) fault() bool {
 		w.operateOn(economy.Requested, (*world).cancel)
 	case w.chance(f.Refund):
 		w.operateOn(economy.Fulfilled, (*world).reclaim)
+	case w.chance(f.GiveUp):
+		w.operateOn(economy.Refunding, (*world).giveUp)
 	default:
 		return false
 	}

@@ -20,7 +20,7 @@ func (g *generator) tables() string {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	d, now := g.db, time.Now()
 	for _, s := range d.spends {
-		add("spend %s %s %q %s<%s %q %q unknown=%t revoked=%t held=%t by=%s change=%s", s.ID, s.Kind, s.Note, s.State, s.left, s.Reason, s.NeedsOperator, !s.UnknownSince.IsZero(), !s.RevokedAt.IsZero(), s.Held, s.AdjustmentID, s.change)
+		add("spend %s %s %q %s<%s %q %q unknown=%t asked=%t revoked=%t held=%t by=%s change=%s", s.ID, s.Kind, s.Note, s.State, s.left, s.Reason, s.NeedsOperator, !s.UnknownSince.IsZero(), s.asked, !s.RevokedAt.IsZero(), s.Held, s.AdjustmentID, s.change)
 	}
 	for _, a := range d.adjustments {
 		add("adjustment %s %s %s %d by %q leased=%t unknown=%t change=%s", a.ID, a.Purpose, a.state, a.Attempts, a.LeasedBy, a.leasedUntil.After(now), !a.UnknownSince.IsZero(), a.change)
@@ -95,8 +95,8 @@ func tables(t *testing.T, db *sqlx.DB) string {
 	t.Helper()
 	var lines []string
 	require.NoError(t, db.Select(&lines, `
-		SELECT format('spend %s %s "%s" %s<%s "%s" "%s" unknown=%s revoked=%s held=%s by=%s change=%s', id, kind, note, state, left_state, reason, needs_operator,
-			(unknown_since IS NOT NULL)::text, (revoked_at IS NOT NULL)::text, held::text, adjustment_id, change_id) FROM spends
+		SELECT format('spend %s %s "%s" %s<%s "%s" "%s" unknown=%s asked=%s revoked=%s held=%s by=%s change=%s', id, kind, note, state, left_state, reason, needs_operator,
+			(unknown_since IS NOT NULL)::text, (revoke_asked_at IS NOT NULL)::text, (revoked_at IS NOT NULL)::text, held::text, adjustment_id, change_id) FROM spends
 		UNION ALL SELECT format('adjustment %s %s %s %s by "%s" leased=%s unknown=%s change=%s', id, purpose, state, attempts, leased_by,
 			(leased_until > now())::text, (unknown_since IS NOT NULL)::text, change_id) FROM adjustments
 		UNION ALL SELECT format('outbox %s %s parked=%s due=%s attempts=%s %s', event_id, consumer, (published_at IS NULL)::text,

@@ -18,6 +18,7 @@ var (
 	bought    = faults{CallLost: 0.4, CallBroken: 0.2, CallStuck: 0.8, TopUp: 0.15, TakenBack: 0.15, Mirror: 0.15, SoleWriter: 1, all: true}
 	poor      = faults{TakenBack: 0.1, PublishTwice: 0.3, all: true}
 	operated  = faults{Cancel: 0.1, TakenBack: 0.1, TopUp: 0.05, Mirror: 0.05, Stall: 0.1, PublishTwice: 0.2, all: true}
+	givenUp   = faults{Refund: 0.1, GiveUp: 0.1, GameLost: 0.3, GameLate: 0.3, PublishTwice: 0.2, Redelivered: 0.1, all: true}
 	slow      = faults{Stall: 0.8, TopUp: 0.1, Redelivered: 0.2, all: true}
 )
 
@@ -58,6 +59,7 @@ func TestMistakesMadeOnPurposeAreFound(t *testing.T) {
 		{"an operator ignores a lease", stuckKeys, mutation{leaseBlind: true}},
 		{"an operator's word is older than the last attempt", stuckKeys, mutation{oldWord: true}},
 		{"a cancel while a call is under way", operated, mutation{cancelBlind: true}},
+		{"a refund is given up while its item is asked back", givenUp, mutation{giveUpBlind: true}},
 		{"a refund without a revoke", handOvers, mutation{endpoints: unrevoked}},
 		{"a refund without a revoke, found by who has what", handOvers, mutation{endpoints: unrevoked, unlooked: true}},
 		{"a check instead of a revoke", handOvers, mutation{endpoints: checkedOnly, unlooked: true}},

@@ -1,0 +1,78 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+const (
+	// wholeLookEvery is how often the sweeper looks at all of the outbox and not only at
+	// what came since its last look. What a look overlooked waits this long.
+	wholeLookEvery = time.Minute
+	// wholeLookShare is the most of its time that it does so.
+	wholeLookShare = 0.02
+)
+
+// fromTheStart is a moment before all others, in PostgreSQL's words.
+const fromTheStart = "-infinity"
+
+// lookout finds the queues where anything may be owed. Usually nothing is. While a
+// transaction is held open elsewhere the index keeps every row that was deleted
+// meanwhile, and a look that began at the oldest would pass more of them each second: so
+// it begins where the last one found nothing any more, and now and then at the start. That
+// only decides how much is read and how soon a row is found that came late, from a
+// transaction of more than sweepMargin; none stays unfound.
+type lookout struct {
+	now   func() time.Time
+	from  any       // due_at of the oldest row that the next look reads; nil: from the start
+	whole time.Time // when to look from the start again
+}
+
+// since returns where a look now begins.
+func (l *lookout) since() any {
+	if l.from == nil || !l.now().Before(l.whole) {
+		return fromTheStart
+	}
+	return l.from
+}
+
+// look returns the queues with a row that fell due, or is old enough to have got lost,
+// and where to read for them.
+func (l *lookout) look(ctx context.Context, db *sqlx.DB) (doubtful []Queue, since any, err error) {
+	since = l.since()
+	started := l.now()
+	var rows []struct {
+		Queue
+		Until time.Time `db:"until"`
+	}
+	if err := db.SelectContext(ctx, &rows, doubt, sweepMargin.Milliseconds(), since); err != nil {
+		return nil, nil, err
+	}
+	for _, row := range rows {
+		if row.Consumer != "" && !slices.Contains(doubtful, row.Queue) {
+			doubtful = append(doubtful, row.Queue)
+		}
+	}
+	if since == fromTheStart {
+		took := l.now().Sub(started)
+		l.whole = l.now().Add(max(wholeLookEvery, time.Duration(float64(took)/wholeLookShare)))
+	}
+	if len(doubtful) == 0 {
+		l.from = rows[0].Until // the row that names no queue is always there
+	}
+	return doubtful, since, nil
+}
+
+// doubt reads the queues with a row that is due, or was published so long ago that it
+// may be lost, and a row without a queue: until when nothing can be. Once for all queues,
+// since each would read past the same dead rows.
+const doubt = `
+SELECT DISTINCT consumer, lane, now() AS until FROM outbox
+WHERE due_at >= $2::timestamptz AND due_at < now() - $1 * interval '1 millisecond' AND published_at IS NOT NULL
+UNION ALL
+SELECT DISTINCT consumer, lane, now() FROM outbox WHERE due_at >= $2::timestamptz AND due_at <= now() AND published_at IS NULL
+UNION ALL
+SELECT '', '', now() - $1 * interval '1 millisecond'`
