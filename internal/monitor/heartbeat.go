@@ -76,7 +76,7 @@ func (h *Heartbeat) Beat(ctx context.Context) error {
 		found = append(found, noted...)
 	}
 	for _, g := range found {
-		h.Log.ErrorContext(ctx, "webhooks may be missing", "cause", g.Cause, "from", g.From.UTC(), "until", g.Until.UTC(), "run", g.Command())
+		h.Log.ErrorContext(ctx, "webhooks may be missing", "cause", g.Cause, "from", g.From.UTC(), "until", g.Until.UTC(), "run", g.Command(), "backfill", g.Backfill())
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (g Gap) Command() string {
 }
 
 // Backfill is what brings the rest, from an export that was made after the gap: who is
-// new, and what was refunded. What changed after the gap is in it, too, and harmless.
+// new, and what was refunded or transferred. What changed after the gap is in it, too, and harmless.
 func (g Gap) Backfill() string {
 	return "sluice backfill transactions --since " + g.From.UTC().Truncate(time.Second).Format(time.RFC3339) + " URL"
 }
@@ -118,7 +118,8 @@ type Webhooks struct {
 // SuspectGap is a gap with what makes up for it.
 type SuspectGap struct {
 	Gap
-	Command string `json:"command"`
+	Command  string `json:"command"`
+	Backfill string `json:"backfill"` // of who is new, was refunded or transferred, from the next export
 }
 
 func (m *Monitor) readWebhooks(ctx context.Context, now time.Time, s *Snapshot) error {
@@ -146,7 +147,7 @@ func readWebhooks(ctx context.Context, db *sqlx.DB, now time.Time) (Webhooks, er
 	}
 	for _, g := range gaps {
 		g.From, g.Until = g.From.UTC(), g.Until.UTC()
-		w.Suspect = append(w.Suspect, SuspectGap{g, g.Command()})
+		w.Suspect = append(w.Suspect, SuspectGap{g, g.Command(), g.Backfill()})
 	}
 	return w, errors.Join(err, gapsErr)
 }
