@@ -51,6 +51,8 @@ func TestWhatOperatorsDoIsDoneOnceAndWrittenDown(t *testing.T) {
 	require.Contains(t, preview.body, "Retry 3 dead letters?")
 	changed := p.send("/console/deadletters/many", "act", "retry", "which", "all", "error", "boom", "sure", "yes", "letters", "2")
 	require.Contains(t, changed.body, "Retry 3 dead letters?", "there are others now than were shown")
+	unseen := p.send("/console/deadletters/many", "act", "retry", "which", "all", "error", "boom", "sure", "yes")
+	require.Contains(t, unseen.body, "Retry 3 dead letters?", "nobody was shown how many")
 	require.Equal(t, 3, h.count("SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL"))
 	ticked := p.send("/console/deadletters/many", "act", "resolve", "which", "ticked", "letter", letters[0], "sure", "yes")
 	require.Contains(t, ticked.body, "Resolved 1 dead letter")

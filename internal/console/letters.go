@@ -81,6 +81,7 @@ type letterPage struct {
 	Open    bool
 	Key     map[string]string // the fields that name it in a form
 	Payload string
+	Private bool   // the payload holds an e-mail address: no form shows it
 	Trace   string // where to look at its trace; empty: nobody knows
 }
 
@@ -95,6 +96,7 @@ func (c *Console) letter(q *request) error {
 		return told(err)
 	}
 	page := letterPage{Letter: letter, Open: letter.ResolvedAt.IsZero(), Payload: pretty(letter.Payload), Key: map[string]string{"event": key.EventID, "consumer": key.Consumer}}
+	page.Private = mask(page.Payload) != page.Payload
 	if c.TraceLink != nil {
 		if link := c.TraceLink(letter.TraceID); link != letter.TraceID {
 			page.Trace = link

@@ -61,7 +61,7 @@ func (c *Console) manyLetters(q *request) error {
 	}
 	page.Query = encoded(filterQuery(filter))
 	if q.PostForm.Get("sure") == "yes" {
-		if n, err := strconv.Atoi(q.PostForm.Get("letters")); err == nil && !page.Ticked && n != page.Letters {
+		if n, err := strconv.Atoi(q.PostForm.Get("letters")); !page.Ticked && (err != nil || n != page.Letters) {
 			return c.show(q, "manyletters", "Dead letters", page) // others came or went: look again
 		}
 		done, err := c.doMany(q, page.Act, keys, filter)

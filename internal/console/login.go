@@ -107,7 +107,8 @@ func personName(name string) (string, error) {
 // destination returns where to go after the login: a page of ours and nothing else.
 func destination(to string) string {
 	place, _, _ := strings.Cut(to, "?")
-	if strings.HasPrefix(path.Clean(place)+"/", Path) && !strings.HasPrefix(to, Path+"login") && !strings.ContainsAny(to, "\\\r\n") {
+	// A browser takes what begins with two slashes for another host, wherever it leads from there.
+	if strings.HasPrefix(to, Path) && strings.HasPrefix(path.Clean(place)+"/", Path) && !strings.HasPrefix(to, Path+"login") && !strings.ContainsAny(to, "\\\r\n") {
 		return to
 	}
 	return Path

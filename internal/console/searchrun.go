@@ -34,7 +34,7 @@ func (s search) find(ctx context.Context, c *Console) (found, error) {
 		spend, err := c.Books.Spend(ctx, s.ID)
 		return one(spend, err)
 	}
-	if s.Player != "" && s.Key != "" {
+	if s.Player != "" && s.Key != "" && s == (search{Player: s.Player, Key: s.Key}) { // asked for more, it is one of the player's
 		spend, err := c.Books.SpendByKey(ctx, s.Player, s.Key)
 		return one(spend, err)
 	}

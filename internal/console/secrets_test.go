@@ -27,6 +27,8 @@ func TestNoPageTellsWhatIsNobodysBusiness(t *testing.T) {
 	body := `{"event":{"id":"event-1","app_user_id":"ann","price":12345678901234567890,"subscriber_attributes":{"$email":{"value":"` + eMail + `"},"$phoneNumber":{"value":"` + phone + `"}}}}`
 	exec(`UPDATE webhook_events SET body = $1, error = $2`, []byte(body), "cannot read "+eMail)
 	exec(`UPDATE dead_letters SET error = $1, stack = $1, failures = json_build_array(json_build_object('at', now(), 'attempt', 1, 'error', $1::text))`, "lookup of "+eMail+" failed")
+	exec(`UPDATE dead_letters SET payload = convert_to(replace(convert_from(payload, 'UTF8'), '"ann"', '"' || $1 || '"'), 'UTF8')`, eMail)
+	require.Equal(t, 1, h.count("SELECT count(*) FROM dead_letters WHERE position($1 IN convert_from(payload, 'UTF8')) > 0", eMail))
 	exec(`UPDATE spends SET needs_operator = $1, note = $1`, "ask "+eMail)
 	exec(`UPDATE adjustments SET last_error = $1`, "refused for "+eMail)
 	exec(`UPDATE pauses SET reason = $1`, "asked by "+eMail)

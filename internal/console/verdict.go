@@ -45,6 +45,14 @@ func judge(shot monitor.Snapshot) verdict {
 	if n := attention.NeedsOperator; n > 0 {
 		add(&bad, "Show", "spends?state=attention", "%s a person to decide.", plural(n, "spend needs", "spends need"))
 	}
+	if b := shot.Books; b != nil {
+		if b.Findings > 0 {
+			add(&bad, "Show", "reconciliation", "The books do not balance: the audit has %s.", plural(b.Findings, "finding", "findings"))
+		}
+		for _, d := range b.Drift {
+			add(&bad, "Show", "reconciliation", "RevenueCat's balances of %s differ from our ledger by %s %s.", plural(d.Players, "customer", "customers"), number(d.Units), d.Currency)
+		}
+	}
 	for _, letters := range shot.DeadLetters {
 		if letters.Open > 0 {
 			add(&bad, "Show", "deadletters?consumer="+letters.Consumer, "%s of %s.", plural(letters.Open, "dead letter", "dead letters"), letters.Consumer)
@@ -60,6 +68,10 @@ func judge(shot monitor.Snapshot) verdict {
 		case age >= slowAfter && !lag.Paused:
 			add(&working, "", "", "%s is behind: its oldest delivery is %s old.", who, took(age))
 		}
+	}
+	if o := shot.Outbox; o != nil && o.Overdue > 0 && time.Duration(o.OverdueAge) >= monitor.StalledAfter {
+		add(&bad, "", "", "%s published, the first %s ago. Does sluice relay run?",
+			plural(o.Overdue, "parked delivery should have been", "parked deliveries should have been"), took(time.Duration(o.OverdueAge)))
 	}
 	if p := shot.Provider; p != nil {
 		if p.Circuit != "" && p.Circuit != budget.CircuitClosed {

@@ -79,7 +79,8 @@ type Who struct {
 	Name string // of the admin key; on the command line --by, or the user of the operating system
 	Via  Via
 	// Login is who it certainly is where Name is only said: the user of the operating
-	// system. Empty: the same as Name. A second person has another Name and another Login.
+	// system, such as anna@host. Empty: the same as Name. A second person has another Name
+	// and another Login, whatever the host.
 	Login string
 }
 
@@ -90,8 +91,17 @@ func (w Who) login() string {
 	return w.Name
 }
 
-// same reports whether two may be one person.
-func (w Who) same(other Who) bool { return w.Name == other.Name || w.login() == other.login() }
+// same reports whether two may be one person. The host of a login does not count: one
+// person has several, and every container is another.
+func (w Who) same(other Who) bool {
+	return strings.EqualFold(w.Name, other.Name) || account(w.login()) == account(other.login())
+}
+
+// account is a login without its host.
+func account(login string) string {
+	name, _, _ := strings.Cut(login, "@")
+	return name
+}
 
 // ErrNotFound says that there is nothing of that name.
 var ErrNotFound = books.ErrNotFound

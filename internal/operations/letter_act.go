@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,24 +16,6 @@ import (
 // *RefusedError when it was retried or resolved before, or is no event: edit it.
 func (d *Desk) RetryLetter(ctx context.Context, who Who, reason string, key LetterKey) error {
 	return d.onLetter(ctx, who, reason, key, d.retry)
-}
-
-// EditLetter retries a dead letter with another payload, which must be an event of the
-// same id, type and lane that the consumer takes. It is for our own producers'
-// mistakes. What arrived is kept beside it. Errors: those of RetryLetter; *InputError.
-func (d *Desk) EditLetter(ctx context.Context, who Who, reason string, key LetterKey, payload []byte) error {
-	return d.onLetter(ctx, who, reason, key, func(ctx context.Context, who Who, reason string, l Letter) error {
-		event, err := d.edited(l, payload)
-		if err != nil {
-			return err
-		}
-		after := l.side()
-		after["payload"] = string(payload)
-		before := l.side()
-		before["payload"] = string(l.Payload)
-		guard := retried{key: l.LetterKey, subject: event.Subject(), edited: payload, resolution: said("edited and retried", who, reason)}
-		return d.commitLetter(ctx, guard, d.act(who, reason, DeedEditLetter, l.String(), l.Player, before, after))
-	})
 }
 
 // ResolveLetter marks a dead letter as done with: nobody is owed its event any more.
@@ -59,10 +40,17 @@ func (d *Desk) onLetter(ctx context.Context, who Who, reason string, key LetterK
 
 func (d *Desk) retry(ctx context.Context, who Who, reason string, l Letter) error {
 	event, err := events.Decode(l.Payload)
+	switch {
+	case err != nil:
+	case event.ID != l.EventID: // its delivery would never end
+		err = fmt.Errorf("it calls itself %q", event.ID)
+	case !onItsLane(event):
+		err = fmt.Errorf("nobody takes a %s on the lane %q", event.Type, event.Lane)
+	}
 	if err != nil {
 		return refused("dead letter %s is no event and would die again (%v): edit it, or resolve it", l.LetterKey, err)
 	}
-	guard := retried{key: l.LetterKey, subject: event.Subject(), resolution: said("retried", who, reason)}
+	guard := retried{key: l.LetterKey, event: event, resolution: said("retried", who, reason)}
 	after := l.side()
 	after["resolution"], after["retries"] = guard.resolution, l.Retries+1
 	return d.commitLetter(ctx, guard, d.act(who, reason, DeedRetryLetter, l.String(), l.Player, l.side(), after))
@@ -87,26 +75,6 @@ func (d *Desk) commitLetter(ctx context.Context, guard outbox.GuardRow, act actR
 		return refused("dead letter %s was retried or resolved before", act.Subject)
 	}
 	return nil
-}
-
-// edited checks the payload that is to take the place of a letter's.
-func (d *Desk) edited(l Letter, payload []byte) (events.Event, error) {
-	event, err := events.Decode(payload)
-	if err != nil {
-		return events.Event{}, badInput("the payload is no event: %v", err)
-	}
-	before, err := events.Decode(l.Payload)
-	switch {
-	case event.ID != l.EventID:
-		return events.Event{}, badInput("the event's id is %q, that of the dead letter %q: keep it", event.ID, l.EventID)
-	case err == nil && event.Type != before.Type:
-		return events.Event{}, badInput("the event's type is %s, that of the dead letter %s: keep it", event.Type, before.Type)
-	case !slices.Contains(d.Owed[event.Type], l.Consumer):
-		return events.Event{}, badInput("%s takes no events of type %q", l.Consumer, event.Type)
-	case l.Lane != "" && string(event.Lane) != l.Lane:
-		return events.Event{}, badInput("the event's lane is %s, that of the dead letter %s: keep it", event.Lane, l.Lane)
-	}
-	return event, nil
 }
 
 // Many says what an act on many did.

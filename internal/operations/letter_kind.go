@@ -1,6 +1,9 @@
 package operations
 
-import "github.com/sluice-gems/sluice/outbox"
+import (
+	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/outbox"
+)
 
 var letterKey = []outbox.Column{{Name: "event_id", Type: "text"}, {Name: "consumer", Type: "text"}}
 
@@ -20,8 +23,8 @@ const judgeLetters = `SELECT r.effect, 'applied' FROM {rows} r JOIN dead_letters
 // that is not open it is stale.
 type retried struct {
 	key        LetterKey
-	subject    string // where the event is published
-	edited     []byte // another payload; nil: the same
+	event      events.Event // what is delivered: its lane and subject say where
+	edited     []byte       // the event as an operator wrote it; nil: as it arrived
 	resolution string
 }
 
@@ -30,12 +33,13 @@ type retried struct {
 // begins a thousand further with every retry.
 var retriedKind = &outbox.Kind{
 	Name: "dead_letter_retried",
-	Columns: append(letterKey[:2:2], outbox.Column{Name: "subject", Type: "text"}, outbox.Column{Name: "edited", Type: "text"},
+	Columns: append(letterKey[:2:2], outbox.Column{Name: "lane", Type: "text"}, outbox.Column{Name: "type", Type: "text"},
+		outbox.Column{Name: "subject", Type: "text"}, outbox.Column{Name: "app_user_id", Type: "text"}, outbox.Column{Name: "edited", Type: "text"},
 		outbox.Column{Name: "resolution", Type: "text"}, outbox.Column{Name: "change_id", Type: "uuid"}),
 	Steps: []outbox.Step{
 		{Name: "lock", SQL: lockLetters},
 		{Name: "update", SQL: `UPDATE dead_letters d SET resolved_at = now(), resolution = r.resolution, retries = d.retries + 1, change_id = r.change_id,
-				subject = r.subject, payload = coalesce(convert_to(r.edited, 'UTF8'), d.payload),
+				lane = r.lane, type = r.type, subject = r.subject, app_user_id = coalesce(r.app_user_id, d.app_user_id), payload = coalesce(convert_to(r.edited, 'UTF8'), d.payload),
 				original = CASE WHEN r.edited IS NULL THEN d.original ELSE coalesce(d.original, d.payload) END
 			FROM {rows} r WHERE d.event_id = r.event_id AND d.consumer = r.consumer AND ` + isLocked + `
 			RETURNING r.effect, d.event_id, d.consumer, d.lane, d.subject, d.payload, d.retries, d.failures`},
@@ -54,7 +58,14 @@ func (r retried) Kind() *outbox.Kind { return retriedKind }
 func (r retried) AppendTo(c *outbox.Columns, effect string) {
 	c.Text(r.key.EventID)
 	c.Text(r.key.Consumer)
-	c.Text(r.subject)
+	c.Text(string(r.event.Lane))
+	c.Text(string(r.event.Type))
+	c.Text(r.event.Subject())
+	if r.edited == nil {
+		c.TextOrNull("") // whose it is stays
+	} else {
+		c.TextOrNull(r.event.AppUserID)
+	}
 	c.TextOrNull(string(r.edited))
 	c.Text(r.resolution)
 	c.Text(effect)

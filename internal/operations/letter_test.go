@@ -1,6 +1,7 @@
 package operations_test
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"sync"
@@ -165,6 +166,58 @@ func TestWhatIsNoEventIsNotRetriedUnedited(t *testing.T) {
 	require.ErrorIs(t, o.ResolveLetter(t.Context(), alice, "what", operations.LetterKey{EventID: "x", Consumer: "y"}), operations.ErrNotFound)
 	var bad *operations.InputError
 	require.ErrorAs(t, o.RetryLetter(t.Context(), alice, "  ", key), &bad)
+}
+
+// What arrived may be anything, and is kept whatever it was.
+func TestWhatIsNoEventIsEditedIntoOne(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	key, arrived := operations.LetterKey{EventID: "garbage", Consumer: "resync"}, []byte{0, 0xff}
+	_, err := o.committer.Commit(t.Context(), outbox.Effects{Guard: outbox.DeadLetter{
+		Delivery: outbox.Delivery(key), Payload: arrived, Attempts: 1, Error: "no event", Reason: "malformed",
+	}})
+	require.NoError(t, err)
+	wish := events.NewCustomerResyncRequested(events.Store, events.ResyncOperator, "1", "p", time.Now())
+	wish.ID = key.EventID
+	payload, err := wish.Encode()
+	require.NoError(t, err)
+	var bad *operations.InputError
+	for _, lane := range []events.Lane{events.Live, "fast"} {
+		elsewhere := wish
+		elsewhere.Lane = lane
+		nobodys, err := elsewhere.Encode()
+		require.NoError(t, err)
+		require.ErrorAs(t, o.EditLetter(t.Context(), alice, "a lane that nobody reads", key, nobodys), &bad)
+	}
+	latin1 := bytes.Replace(payload, []byte(`"p"`), []byte("\"\xe4\""), 1)
+	require.NotEqual(t, payload, latin1)
+	require.ErrorAs(t, o.EditLetter(t.Context(), alice, "a file of another encoding", key, latin1), &bad)
+	require.NoError(t, o.EditLetter(t.Context(), alice, "what it should have been", key, payload))
+	l, err := o.Letter(t.Context(), key)
+	require.NoError(t, err)
+	require.Equal(t, arrived, l.Original)
+	acts, err := o.Acts(t.Context(), operations.ActFilter{Subject: key.String()})
+	require.NoError(t, err)
+	require.Len(t, acts, 1)
+	require.Contains(t, string(acts[0].Before), `"base64:AP8="`)
+	require.Equal(t, []string{string(wish.Type), "store", "p"}, []string{l.Type, l.Lane, l.Player})
+	require.Equal(t, 1, o.count(t, "SELECT count(*) FROM outbox WHERE event_id = $1 AND lane = 'store'", key.EventID), "the sweeper looks for it there")
+}
+
+// An event that is about another spend than its id says would end the delivery of one
+// spend by what was done to another.
+func TestAnEditStaysWithItsSpend(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	one, other := events.NewSpendCharged("one", "p", time.Now()), events.NewSpendCharged("other", "p", time.Now())
+	key := o.letter(t, one)
+	other.ID = one.ID
+	payload, err := other.Encode()
+	require.NoError(t, err)
+	var bad *operations.InputError
+	require.ErrorAs(t, o.EditLetter(t.Context(), alice, "a typo", key, payload), &bad)
+	require.Contains(t, bad.Why, "spend_id")
+	require.Empty(t, o.acts(t, key.String()))
 }
 
 func TestManyLettersAreActedOnByFilter(t *testing.T) {

@@ -65,7 +65,8 @@ func TestALargeRefundNeedsASecondPerson(t *testing.T) {
 	require.Equal(t, asked.Request.ID, again.Request.ID)
 
 	for _, same := range []operations.Who{
-		alice, {Name: "alice", Login: "carol@host", Via: operations.CLI}, {Name: "somebody", Login: "alice", Via: operations.CLI},
+		alice, {Name: "alice", Login: "carol@host", Via: operations.CLI}, {Name: "Alice", Login: "carol@host", Via: operations.CLI},
+		{Name: "somebody", Login: "alice", Via: operations.CLI}, {Name: "somebody", Login: "alice@another-host", Via: operations.CLI},
 	} {
 		_, err = w.ApproveRefund(t.Context(), same, "fine by me", asked.Request.ID)
 		refusedBy(t, err, "another person")
