@@ -10,6 +10,7 @@ import java.util.concurrent.TimeUnit
 import kotlin.math.min
 import kotlin.math.pow
 import kotlin.random.Random
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.NonCancellable
@@ -93,7 +94,9 @@ class Sluice(
             val outcome = answer?.let { if (accepted == null) decided(it) else ended(it.body) }
             if (outcome != null) {
                 lock.withLock { save(kept().filter { it.key != tap.key }) }
-                if (outcome is Outcome.Bought || outcome is Outcome.GivenBack) refreshBalance()
+                if (outcome is Outcome.Bought || outcome is Outcome.GivenBack) {
+                    try { refreshBalance() } catch (e: CancellationException) { throw e } catch (_: Exception) { } // undoes nothing
+                }
                 return outcome
             }
             if (answer?.status == 202) accepted = answer.body.optJSONObject("spend")?.optString("id") // also its Location

@@ -116,7 +116,9 @@ class Sluice(
             val outcome = answer?.let { if (id == null) decided(it) else ended(it) }
             if (outcome != null) {
                 keeping.withLock { save(kept().filter { it.key != tap.key }) }
-                if (outcome is Outcome.Bought || outcome is Outcome.GivenBack) refreshBalance()
+                if (outcome is Outcome.Bought || outcome is Outcome.GivenBack) {
+                    try { refreshBalance() } catch (e: CancellationException) { throw e } catch (_: Exception) { } // undoes nothing
+                }
                 return outcome
             }
             if (answer?.status == 202) accepted = answer.body(Told.serializer())?.spend?.id // also its Location

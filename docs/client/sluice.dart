@@ -110,7 +110,9 @@ class Sluice {
       final outcome = answer == null ? null : (accepted == null ? _decided(answer) : _ended(answer.body));
       if (outcome != null) {
         await _save(_kept().where((kept) => kept.key != tap.key).toList());
-        if (outcome is Bought || outcome is GivenBack) await refreshBalance();
+        if (outcome is Bought || outcome is GivenBack) {
+          try { await refreshBalance(); } on Exception catch (_) {} // a balance that cannot be read now undoes nothing
+        }
         return outcome;
       }
       if (answer?.status == 202) {

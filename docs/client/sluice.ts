@@ -84,7 +84,7 @@ export class Sluice {
       });
       if (outcome) {
         this.options.keep.save(this.options.keep.load().filter((kept) => kept.key !== tap.key));
-        if (outcome.kind === "bought" || outcome.kind === "given_back") await this.options.refreshBalance?.();
+        if (outcome.kind === "bought" || outcome.kind === "given_back") await this.options.refreshBalance?.().catch(() => undefined); // a balance that cannot be read now undoes nothing
         return outcome;
       }
       if (answer?.status === 202) spend = answer.body.spend; // also its Location: /spends/<id>

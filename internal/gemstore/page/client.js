@@ -45,7 +45,7 @@ class Sluice {
       });
       if (outcome) {
         this.options.keep.save(this.options.keep.load().filter((kept) => kept.key !== tap.key));
-        if (outcome.kind === "bought" || outcome.kind === "given_back") await this.options.refreshBalance?.();
+        if (outcome.kind === "bought" || outcome.kind === "given_back") await this.options.refreshBalance?.().catch(() => void 0);
         return outcome;
       }
       if (answer?.status === 202) spend = answer.body.spend;
