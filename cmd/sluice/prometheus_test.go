@@ -92,21 +92,22 @@ type firing struct {
 	Value       string
 }
 
-// firing returns the alerts that fire, by name, and wants their texts whole.
-func (p *prometheusServer) firing() map[string]firing {
+// firing returns the alerts that fire, by name, and wants their texts whole. It is not
+// known when Prometheus does not answer.
+func (p *prometheusServer) firing() (list map[string]firing, known bool) {
 	p.t.Helper()
 	var answer struct{ Data struct{ Alerts []firing } }
 	if p.get("/api/v1/alerts", &answer) != nil {
-		return nil
+		return nil, false
 	}
-	list := map[string]firing{}
+	list = map[string]firing{}
 	for _, f := range answer.Data.Alerts {
 		require.NotContains(p.t, f.Annotations["summary"], "error expanding template")
 		if f.State == "firing" {
 			list[f.Labels["alertname"]] = f
 		}
 	}
-	return list
+	return list, true
 }
 
 // rule returns the expression of an alert, as it is judged.
@@ -139,7 +140,7 @@ func (p *prometheusServer) fires(names ...string) {
 	p.t.Helper()
 	var seen map[string]firing
 	require.Eventually(p.t, func() bool {
-		seen = p.firing()
+		seen, _ = p.firing()
 		return !slices.ContainsFunc(names, func(name string) bool { return seen[name].State == "" })
 	}, alertPatience, 10*tick, "%v do not all fire", names)
 }
@@ -149,8 +150,9 @@ func (p *prometheusServer) clears() {
 	p.t.Helper()
 	var seen []string
 	require.Eventually(p.t, func() bool {
-		seen = slices.Sorted(maps.Keys(p.firing()))
-		return len(seen) == 0
+		now, known := p.firing()
+		seen = slices.Sorted(maps.Keys(now))
+		return known && len(seen) == 0
 	}, alertPatience, 10*tick, "still firing: %v", &seen)
 }
 
