@@ -152,8 +152,9 @@ func TestLostChargesAreSettledByTheFeed(t *testing.T) {
 }
 
 // TestWhatTheFeedDoesNotProveStaysUnsettled: a feed that lacks a key proves nothing when
-// it ends too early, begins too late, is not whole, tells no key of ours, or when the
-// key may still be applied; and one whose sum is another proves nothing either.
+// it ends too early, begins too late, is not whole, has rows that cannot be read, tells
+// no key of ours, or when the key may still be applied; and one whose sum is another
+// proves nothing either.
 func TestWhatTheFeedDoesNotProveStaysUnsettled(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -168,6 +169,9 @@ func TestWhatTheFeedDoesNotProveStaysUnsettled(t *testing.T) {
 		}, "after the call"},
 		"no 409":    {func(d *desk, _, _ string) { d.exec("UPDATE adjustments SET conflict_at = NULL") }, "may still be applied"},
 		"not whole": {func(d *desk, _, _ string) { d.call("dan", "applied", noon) }, "it is not whole"},
+		"rows unread": {func(d *desk, _, lost string) {
+			d.rows = append(d.rows, generator.CurrencyRow{OriginalUser: "bob", Type: "DEDUCTION", Currency: "no currency", Amount: -50, At: noon, IdempotencyKey: lost + ":charge"})
+		}, "1 rows of it could not be read"},
 		"other keys": {func(d *desk, _, _ string) {
 			d.rows = d.rows[:2]
 			d.exec("DELETE FROM spends WHERE app_user_id = 'ann'")

@@ -77,6 +77,8 @@ func (c Config) judge(call unknownCall, r Report) (decided bool, evidence string
 	switch until := r.Until.Add(-c.Margin); {
 	case call.ConflictAt == nil:
 		return false, "the feed lacks its key, and the provider has not yet said that it saw the key (409): it may still be applied", nil
+	case r.Rejected > 0:
+		return false, fmt.Sprintf("the feed lacks its key, and %d rows of it could not be read: one of them may have it", r.Rejected), nil
 	case call.ConflictAt.After(until):
 		return false, fmt.Sprintf("the feed lacks its key, and ends at %s, too early: take one that reaches past %s", moment(r.Until), moment(call.ConflictAt.Add(c.Margin))), nil
 	case call.OpenedAt.Before(r.From):
