@@ -86,13 +86,14 @@ func TestBackfillByItsCommands(t *testing.T) {
 }
 
 // What a killed process wrote beyond its checkpoint is dropped, a line that was cut off
-// as well; the rows come again.
+// as well; the rows come again. Between the checkpoints of two parts only the rows of one
+// do: nothing is lost there, and nothing told twice.
 func TestRejectedRowsOfAKilledProcessAreNotToldTwice(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rejected.csv")
 	killed := &rejectsFile{path: path}
-	require.NoError(t, killed.Begin("a.csv", 0))
-	require.NoError(t, killed.Keep([]*exports.RowError{{File: "b.csv", Row: 90, Line: 91, Reason: "of another file"}, {File: "a.csv", Row: 3, Line: 4, Reason: "kept"}}))
+	require.NoError(t, killed.Begin("a.csv", 0, 0))
+	require.NoError(t, killed.Keep([]*exports.RowError{{File: "b.csv", Row: 90, Line: 91, Reason: "of another file"}, {File: "a.csv", Row: 3, Line: 4, Reason: "kept"}, {File: "a.csv", Row: 6, Line: 7, Reason: "of the part that is ahead"}, {File: "a.csv", Row: 7, Line: 8, Reason: "of the part that is behind"}}))
 	require.NoError(t, killed.Keep([]*exports.RowError{{File: "a.csv", Row: 9, Line: 10, Reason: "not committed"}}))
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
@@ -101,17 +102,17 @@ func TestRejectedRowsOfAKilledProcessAreNotToldTwice(t *testing.T) {
 	require.NoError(t, file.Close())
 
 	next := &rejectsFile{path: path}
-	require.NoError(t, next.Begin("a.csv", 5))
-	require.NoError(t, next.Keep([]*exports.RowError{{File: "a.csv", Row: 9, Line: 10, Reason: "again"}}))
+	require.NoError(t, next.Begin("a.csv", 5, 7))
+	require.NoError(t, next.Keep([]*exports.RowError{{File: "a.csv", Row: 7, Line: 8, Reason: "told before"}, {File: "a.csv", Row: 9, Line: 10, Reason: "again"}}))
 	require.NoError(t, next.close())
 	raw, err := os.Open(path)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, raw.Close()) }()
 	rows, err := csv.NewReader(raw).ReadAll()
 	require.NoError(t, err)
-	require.Len(t, rows, 4)
+	require.Len(t, rows, 6, "row 6 stays, and row 7 is told once")
 	require.Equal(t, rejectsHeader, rows[0])
-	require.Equal(t, []string{"a.csv", "9", "10", "", "again", ""}, rows[3])
+	require.Equal(t, []string{"a.csv", "9", "10", "", "again", ""}, rows[5])
 }
 
 func TestThousands(t *testing.T) {

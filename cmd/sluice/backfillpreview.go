@@ -29,9 +29,9 @@ func (f backfillFlags) preview(ctx context.Context, io stdio, cfg config.Config,
 	progress := newBackfillProgress(io)
 	p := backfill.Preview{DB: db, Judge: webhookPolicy(cfg).Judge, Now: clock, Report: progress.report}
 	if list != "" {
-		each, end, err := previewList(list)
-		if err != nil {
-			return err
+		each, end, openErr := previewList(list)
+		if openErr != nil {
+			return openErr
 		}
 		defer func() { err = errors.Join(err, end()) }()
 		p.Each = each

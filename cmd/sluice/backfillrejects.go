@@ -14,15 +14,23 @@ import (
 // rejectsFile keeps rejected rows as CSV. It is made with the first of them; a run that
 // goes on adds to it.
 type rejectsFile struct {
-	path string
-	file *os.File
+	path  string
+	file  *os.File
+	known map[rejectedRow]bool // that were kept before and may come again
+}
+
+// rejectedRow names a row of a file.
+type rejectedRow struct {
+	file string
+	row  int64
 }
 
 var rejectsHeader = []string{"file", "row", "line", "column", "reason", "remedy"}
 
 // Begin implements backfill.Refusals: it drops what a killed process wrote and did not
 // commit, since those rows come again.
-func (r *rejectsFile) Begin(file string, rowDone int64) error {
+func (r *rejectsFile) Begin(file string, from, upTo int64) error {
+	r.known = map[rejectedRow]bool{}
 	old, err := os.Open(r.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -35,7 +43,7 @@ func (r *rejectsFile) Begin(file string, rowDone int64) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(copyRejects(csv.NewWriter(fresh), csv.NewReader(old), file, rowDone), fresh.Sync(), fresh.Close(), r.close())
+	err = errors.Join(r.copy(csv.NewWriter(fresh), csv.NewReader(old), file, from, upTo), fresh.Sync(), fresh.Close(), r.close())
 	if err == nil {
 		err = os.Rename(fresh.Name(), r.path)
 	}
@@ -45,11 +53,11 @@ func (r *rejectsFile) Begin(file string, rowDone int64) error {
 	return err
 }
 
-// copyRejects copies what is not of a file's rows behind rowDone. A last line that was
-// cut off by a kill is one of those.
-func copyRejects(to *csv.Writer, from *csv.Reader, file string, rowDone int64) error {
+// copy copies what is not of a file's rows behind upTo, and remembers those behind from.
+// A last line that was cut off by a kill is left out.
+func (r *rejectsFile) copy(to *csv.Writer, old *csv.Reader, file string, from, upTo int64) error {
 	for {
-		record, err := from.Read()
+		record, err := old.Read()
 		if errors.Is(err, io.EOF) || errors.Is(err, csv.ErrFieldCount) || errors.Is(err, csv.ErrQuote) {
 			to.Flush()
 			return to.Error()
@@ -57,8 +65,11 @@ func copyRejects(to *csv.Writer, from *csv.Reader, file string, rowDone int64) e
 		if err != nil {
 			return err
 		}
-		if row, err := strconv.ParseInt(record[1], 10, 64); err == nil && record[0] == file && row > rowDone {
-			continue
+		if row, err := strconv.ParseInt(record[1], 10, 64); err == nil && record[0] == file && row > from {
+			if row > upTo {
+				continue
+			}
+			r.known[rejectedRow{file, row}] = true
 		}
 		if err := to.Write(record); err != nil {
 			return err
@@ -80,6 +91,9 @@ func (r *rejectsFile) Keep(list []*exports.RowError) error {
 		}
 	}
 	for _, e := range list {
+		if r.known[rejectedRow{e.File, e.Row}] {
+			continue
+		}
 		rows = append(rows, []string{e.File, strconv.FormatInt(e.Row, 10), strconv.FormatInt(e.Line, 10), e.Column, e.Reason, e.Remedy})
 	}
 	return errors.Join(csv.NewWriter(r.file).WriteAll(rows), r.file.Sync())

@@ -71,6 +71,7 @@ func (s *csvSource) next(skip bool) error {
 			return errHeader
 		case skip && bytes.IndexByte(line, '"') < 0:
 			s.consume(length, 1)
+			s.any = true // or the file would not have been read up to here
 			return nil
 		}
 		return s.split(length)

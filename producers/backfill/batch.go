@@ -30,6 +30,7 @@ type source[T any] interface {
 type batch[T any] struct {
 	chunk
 	said []T
+	err  error // what ends the file early; the rows before it are good
 }
 
 // gather reads the rows of one commit.
@@ -76,9 +77,9 @@ func (b *batch[T]) refuse(url string, err error) {
 // halve splits a batch that cannot be committed as a whole.
 func (b *batch[T]) halve() (one, two *batch[T]) {
 	n := len(b.said) / 2
-	one = &batch[T]{chunk{rows: b.rows[:n], lines: b.lines[:n], last: b.rows[n-1]}, b.said[:n]}
+	one = &batch[T]{chunk{rows: b.rows[:n], lines: b.lines[:n], last: b.rows[n-1]}, b.said[:n], nil}
 	two = &batch[T]{chunk{
 		rows: b.rows[n:], lines: b.lines[n:], skipped: b.skipped, refused: b.refused, last: b.last, bytes: b.bytes, end: b.end,
-	}, b.said[n:]}
+	}, b.said[n:], nil}
 	return one, two
 }

@@ -22,7 +22,6 @@ type chunk struct {
 	last       int64 // the part's rows up to this one are in this chunk or were in one before
 	bytes      int64 // that were read of the file by then
 	end        bool  // of the file
-	err        error // what ends the file early; the rows before it are good
 }
 
 // lookMax bounds the rows that are looked at before checkpoints move: a filter that
@@ -41,6 +40,7 @@ type dealer struct {
 	open   []*chunk
 	to     []chan *chunk
 	looked int
+	err    error // what ended the file early, once deal has returned; the rows before it are good
 }
 
 func newDealer(r reader, size int, beside func() bool, done []int64) *dealer {
@@ -67,11 +67,11 @@ func (d *dealer) deal(ctx context.Context) {
 		row := d.reader.Row()
 		refused, isRow := errors.AsType[*exports.RowError](err)
 		if err != nil && !isRow {
-			d.flush(ctx, func(c *chunk) {
-				if c.end = errors.Is(err, io.EOF); !c.end {
-					c.err = err
-				}
-			})
+			end := errors.Is(err, io.EOF)
+			if !end {
+				d.err = err
+			}
+			d.flush(ctx, func(c *chunk) { c.end = end })
 			return
 		}
 		part := d.partOf(next, row, isRow)
@@ -156,7 +156,7 @@ func (c *chunk) halve() (one, two *chunk) {
 	one = &chunk{statements: c.statements[:n], lines: c.lines[:n], rows: c.rows[:n], last: c.rows[n-1]}
 	two = &chunk{
 		statements: c.statements[n:], lines: c.lines[n:], rows: c.rows[n:], skipped: c.skipped, refused: c.refused,
-		last: c.last, bytes: c.bytes, end: c.end, err: c.err,
+		last: c.last, bytes: c.bytes, end: c.end,
 	}
 	return one, two
 }

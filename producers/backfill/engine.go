@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-gems/sluice/internal/exports"
 	"github.com/sluice-gems/sluice/internal/pacing"
+	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/outbox"
 )
 
@@ -62,9 +63,10 @@ type Engine struct {
 
 // Refusals keeps the rows that were rejected. Its calls come one at a time.
 type Refusals interface {
-	// Begin is called once per file, with the last row that is done with: refusals of
-	// later rows were kept by a run that was killed, and may come again.
-	Begin(file string, rowDone int64) error
+	// Begin is called once per file. Up to the row from all are done with. Of the rows up
+	// to upTo some are: the others come again, and their refusals are kept once. Refusals
+	// of later rows were kept by a run that was killed; all of those rows come again.
+	Begin(file string, from, upTo int64) error
 	// Keep makes refusals durable. The commit that counts them follows.
 	Keep(list []*exports.RowError) error
 }
@@ -168,15 +170,15 @@ func (s *session) work(ctx context.Context, files []exports.File) error {
 // one brings one file to its end.
 func (s *session) one(ctx context.Context, file exports.File, parts []*part) error {
 	done := make([]int64, len(parts))
-	from, finished := parts[0].RowDone, true
+	from, upTo, finished := parts[0].RowDone, parts[0].RowDone, true
 	for i, p := range parts {
-		done[i], from, finished = p.RowDone, min(from, p.RowDone), finished && p.Finished
+		done[i], from, upTo, finished = p.RowDone, min(from, p.RowDone), max(upTo, p.RowDone), finished && p.Finished
 	}
 	if finished {
 		return nil
 	}
 	if s.Refused != nil {
-		if err := s.Refused.Begin(file.URL, from); err != nil {
+		if err := s.Refused.Begin(file.URL, from, upTo); err != nil {
 			return err
 		}
 	}
@@ -204,7 +206,10 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 		dealer.deal(ctx)
 		return nil
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return dealer.err // only now: each part has the rows before it
 }
 
 // workOn commits the chunks of a part.
@@ -214,9 +219,6 @@ func (s *session) workOn(ctx context.Context, p *part, chunks <-chan *chunk) err
 	for c := range chunks {
 		if err := w.take(ctx, c); err != nil {
 			return err
-		}
-		if c.err != nil {
-			return c.err
 		}
 	}
 	return ctx.Err()
@@ -248,11 +250,22 @@ func (s *session) rest(ctx context.Context, why string) error {
 
 // untilRunning waits while the run is paused.
 func (s *session) untilRunning(ctx context.Context) error {
+	var away time.Time
 	for {
 		run, err := s.runs.Show(ctx, s.run.ID)
+		if postgres.Classify(err) == postgres.Unavailable && (away.IsZero() || time.Since(away) < awayMax) {
+			if away.IsZero() {
+				away = time.Now()
+			}
+			if err := s.rest(ctx, "the database is away"); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
+		away = time.Time{}
 		switch run.State {
 		case Running:
 			s.report("")

@@ -10,7 +10,7 @@ import (
 
 // ShareDefault is the share of the time that a run works while players spend. With it,
 // BenchmarkCommitsBesideABackfill shows commits beside a run nearly as quick as alone.
-const ShareDefault = 0.25
+const ShareDefault = 0.12
 
 // restMax bounds a rest, whatever a commit took.
 const restMax = time.Second

@@ -131,7 +131,10 @@ func (o *ordered[T]) commitAll(ctx context.Context, b *batch[T]) error {
 			}
 		case len(b.said) > 1 && (refused || class == postgres.Deadlock && tries > orderedTries):
 			one, two := b.halve()
-			return errors.Join(o.commitAll(ctx, one), o.commitAll(ctx, two))
+			if err := o.commitAll(ctx, one); err != nil { // the checkpoint of the second half is that of the first, too
+				return err
+			}
+			return o.commitAll(ctx, two)
 		case class == postgres.Deadlock && tries <= orderedTries:
 			tries++
 		case ctx.Err() == nil && class == postgres.Unavailable && (away.IsZero() || time.Since(away) < awayMax):

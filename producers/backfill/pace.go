@@ -70,20 +70,27 @@ func (p *pace) withinBacklog(ctx context.Context) (bool, error) {
 	return p.owed <= p.BacklogMax, nil
 }
 
-// atRate spreads rows evenly.
+// atRate spreads commits by their rows: a commit waits until those before it had their time.
 func (p *pace) atRate(ctx context.Context, rows int) error {
 	p.mu.Lock()
 	now := time.Now()
 	if p.next.Before(now) {
 		p.next = now
 	}
-	wait := p.next.Sub(now)
+	due := p.next
 	p.next = p.next.Add(time.Duration(rows) * time.Second / time.Duration(p.Rate))
 	p.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(wait):
-		return nil
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(time.Until(due), lookEvery)):
+		}
+		if !time.Now().Before(due) {
+			return nil
+		}
+		if err := p.untilRunning(ctx); err != nil { // it may take minutes
+			return err
+		}
 	}
 }
