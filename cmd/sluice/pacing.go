@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"strconv"
 	"sync"
 	"time"
 
@@ -13,18 +11,11 @@ import (
 // How much of the time goes into what no player waits for while players spend.
 var (
 	// consumersPace is that of consumers of purchases, movements and readings.
-	consumersPace = pacing.Pacer{Share: env("X_SHARE", 0.12), RestMax: time.Second}
+	consumersPace = pacing.Pacer{Share: 0.08, RestMax: time.Second}
 	// intakePace is that of webhooks: what arrives meanwhile is one commit, and the provider
 	// waits no longer than that for its 200.
-	intakePace = pacing.Pacer{Share: env("X_INTAKE", 0.25), RestMax: time.Duration(env("X_INTAKE_MAX", 20)) * time.Millisecond}
+	intakePace = pacing.Pacer{Share: 0.15, RestMax: 20 * time.Millisecond}
 )
-
-func env(name string, or float64) float64 {
-	if f, err := strconv.ParseFloat(os.Getenv(name), 64); err == nil {
-		return f
-	}
-	return or
-}
 
 // giveWay watches whether players spend, until p.hurry is called, and returns what rests
 // at a pace between two commits while they do.
