@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-gems/sluice/internal/pacing"
 )
 
-// ShareDefault is the share of the time that a run works while players spend. With it,
-// BenchmarkCommitsBesideABackfill shows commits beside a run nearly as quick as alone.
+// ShareDefault is the share of the time that a run works while players spend: the
+// consumers that fold what it brings work beside it.
 const ShareDefault = 0.12
 
 // restMax bounds a rest, whatever a commit took.
