@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -19,7 +21,8 @@ func (d *Desk) RetryLetter(ctx context.Context, who Who, reason string, key Lett
 }
 
 // ResolveLetter marks a dead letter as done with: nobody is owed its event any more.
-// The reason is its note. Errors: ErrNotFound; *RefusedError when it was retried or resolved before.
+// The reason is its note. Errors: ErrNotFound; *RefusedError when it was retried or
+// resolved before, or when a spend waits for it that nothing else would end.
 func (d *Desk) ResolveLetter(ctx context.Context, who Who, reason string, key LetterKey) error {
 	return d.onLetter(ctx, who, reason, key, d.resolve)
 }
@@ -39,6 +42,9 @@ func (d *Desk) onLetter(ctx context.Context, who Who, reason string, key LetterK
 }
 
 func (d *Desk) retry(ctx context.Context, who Who, reason string, l Letter) error {
+	if !l.ResolvedAt.IsZero() {
+		return refused("dead letter %s was retried or resolved before", l.LetterKey)
+	}
 	event, err := events.Decode(l.Payload)
 	switch {
 	case err != nil:
@@ -56,11 +62,36 @@ func (d *Desk) retry(ctx context.Context, who Who, reason string, l Letter) erro
 	return d.commitLetter(ctx, guard, d.act(who, reason, DeedRetryLetter, l.String(), l.Player, l.side(), after))
 }
 
+// awaited is the state of a spend that only the delivery to a consumer ends.
+var awaited = map[string]economy.State{"adjust": economy.Requested, "fulfil": economy.Charged, "compensate": economy.Refunding}
+
 func (d *Desk) resolve(ctx context.Context, who Who, reason string, l Letter) error {
+	if err := d.leavesNoSpend(ctx, l.LetterKey); err != nil {
+		return err
+	}
 	guard := resolved{key: l.LetterKey, resolution: said("resolved", who, reason)}
 	after := l.side()
 	after["resolution"] = guard.resolution
 	return d.commitLetter(ctx, guard, d.act(who, reason, DeedResolveLetter, l.String(), l.Player, l.side(), after))
+}
+
+// leavesNoSpend refuses to drop what a spend waits for.
+func (d *Desk) leavesNoSpend(ctx context.Context, key LetterKey) error {
+	spendID, _, _ := strings.Cut(key.EventID, ".")
+	state, ok := awaited[key.Consumer]
+	if !ok || !isUUID(spendID) {
+		return nil
+	}
+	var waits bool
+	err := d.DB.GetContext(ctx, &waits, "SELECT EXISTS (SELECT FROM spends WHERE id = $1 AND state = $2)", spendID, string(state))
+	if err != nil {
+		return fmt.Errorf("read spend %s: %w", spendID, err)
+	}
+	if waits {
+		return refused("spend %[1]s is %[2]s, and nothing would end it: retry the delivery (edit it, when it is no event), or end the spend first; see sluice spend show %[1]s",
+			spendID, state)
+	}
+	return nil
 }
 
 func said(what string, who Who, reason string) string {

@@ -260,6 +260,26 @@ func TestManyLettersAreActedOnByFilter(t *testing.T) {
 	require.ErrorContains(t, err, strings.Join([]string{"panic", "data", "malformed", "permanent"}, " "))
 }
 
+// What is dropped is the only thing that would have ended its spend.
+func TestNoLetterIsResolvedWhileASpendWaitsForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.accept(t, "p", "potion", 50)
+	key := operations.LetterKey{EventID: events.EventID(events.SpendRequestedV1, s.ID), Consumer: "adjust"}
+	_, err := w.committer.Commit(t.Context(), outbox.Effects{Guard: outbox.DeadLetter{
+		Delivery: outbox.Delivery(key), Payload: []byte("{}"), Attempts: 1, Error: "no event", Reason: "malformed",
+	}})
+	require.NoError(t, err)
+	refusedBy(t, w.ResolveLetter(t.Context(), alice, "away with it", key), s.ID+" is requested")
+	many, err := w.ResolveLetters(t.Context(), alice, "all of them", operations.LetterFilter{})
+	require.NoError(t, err)
+	require.Equal(t, operations.Many{Refused: 1}, many)
+	_, err = w.Cancel(t.Context(), alice, "the player asked", s.ID)
+	require.NoError(t, err)
+	require.NoError(t, w.ResolveLetter(t.Context(), alice, "its spend was cancelled", key))
+	refusedBy(t, w.RetryLetter(t.Context(), alice, "after all", key), "before")
+}
+
 func TestTheAuditIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
