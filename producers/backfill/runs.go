@@ -208,5 +208,10 @@ func (r Runs) take(ctx context.Context, id string) (release func(), err error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("another process works on backfill %s: see sluice backfill show %s", id, id)
 	}
-	return func() { postgres.Discard(conn) }, nil
+	return func() { // at once: a server may see only later that a connection is gone
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1, hashtext($2))", lockClass, id)
+		postgres.Discard(conn)
+	}, nil
 }
