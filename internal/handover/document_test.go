@@ -80,7 +80,7 @@ func TestTheNumbersOfTheDocumentAreTrue(t *testing.T) {
 	require.Equal(t, []time.Duration{time.Second, 15 * time.Second}, []time.Duration{openFirst, openMax})
 	require.Equal(t, 16, SlotsDefault)
 	for _, said := range []string{
-		"(5 s unless configured)", "at most 64 KiB", "(200 characters are kept)", "at most 10 minutes", "After ten failures in a row",
+		"(5 s unless configured, at most 10 s)", "at most 64 KiB", "(200 characters are kept)", "at most 10 minutes", "After ten failures in a row",
 		"one request every 1 to 15 s", "(16 per process at most,", "`" + TestPlayer + "`", "`" + TestItem + "`", "begin\nwith `" + testIDStart + "`",
 	} {
 		require.Contains(t, text, said)
