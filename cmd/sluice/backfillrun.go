@@ -203,6 +203,9 @@ func backfillHint(run backfill.Run, err error) error {
 	if run.State == backfill.Cancelled || run.State == backfill.Done {
 		return err
 	}
+	if errors.Is(err, backfill.ErrImpact) {
+		return fmt.Errorf("%w\ngo on with the same command and a higher --limit-impact, or without a limit: sluice backfill resume %s", err, run.ID)
+	}
 	return fmt.Errorf("%w\ngo on with the same command, or: sluice backfill resume %s", err, run.ID)
 }
 
