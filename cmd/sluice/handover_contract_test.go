@@ -55,7 +55,7 @@ func TestTheDocumentsWaitsAreTheDefaults(t *testing.T) {
 	for said, so := range map[string]bool{
 		"it comes again: after 0.1 s, then twice as long each time, up to 10 s": consumers.RetryMinDefault == 100*time.Millisecond && consumers.RetryMaxDefault == 10*time.Second,
 		"for 15 minutes after the charge":                                       is.Patience == 15*time.Minute,
-		"within the timeout (5 s unless configured)":                            is.Timeout == 5*time.Second,
+		"within the timeout (5 s unless configured, at most 10 s)":              is.Timeout == 5*time.Second,
 		"(16 per process at most, unless configured)":                           is.Concurrency == 16,
 	} {
 		require.Contains(t, text, said)

@@ -36,7 +36,7 @@ func TestAnOperatorsDayInABrowser(t *testing.T) {
 	h := newHouse(t)
 	spend := h.spend("ann", "sword", "requested", time.Now().Add(-time.Minute))
 	letter := h.deadLetter(spend, "ann", "boom: it panicked")
-	h.deadLetter(h.spend("bob", "sword", "requested", time.Now()), "bob", "another one")
+	h.deadLetter(h.spend("bob", "sword", "declined", time.Now()), "bob", "another one")
 	run := h.running()
 	p := h.enterBrowser(operatorKey, browser.Desktop)
 
