@@ -41,18 +41,7 @@ func (f backfillFlags) preview(ctx context.Context, io stdio, cfg config.Config,
 	if err != nil {
 		return err
 	}
-	for _, refused := range answer.Refusals {
-		_, _ = fmt.Fprintln(io.Err, "rejected:", refused)
-	}
-	if f.JSON {
-		err = printJSON(io, map[string]any{"dry_run": answer, "csv": list})
-	} else {
-		err = printPreview(io.Out, command.Feed, answer, list)
-	}
-	if err == nil && answer.Counts.Refused > 0 {
-		err = fmt.Errorf("%s rows would be rejected", thousands(answer.Counts.Refused))
-	}
-	return err
+	return f.foretell(io, answer, answer.Refusals, answer.Counts.Refused, list, func() error { return printPreview(io.Out, command.Feed, answer, list) })
 }
 
 func printPreview(out io.Writer, feed exports.Feed, answer backfill.Summary, list string) error {

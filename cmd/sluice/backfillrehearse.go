@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/books"
+	"github.com/sluice-gems/sluice/internal/exports"
 	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
@@ -46,16 +47,23 @@ func (f backfillFlags) rehearse(ctx context.Context, io stdio, cfg config.Config
 	if err != nil {
 		return err
 	}
-	for _, refused := range answer.Refusals {
-		_, _ = fmt.Fprintln(io.Err, "rejected:", refused)
+	return f.foretell(io, answer, answer.Refusals, answer.Counts.Refused, list, func() error { return printRehearsed(io.Out, answer, list) })
+}
+
+// foretell prints what a dry run came to, as JSON or by show, and the first rows that
+// would be rejected. That there are any is an error.
+func (f backfillFlags) foretell(io stdio, answer any, refusals []*exports.RowError, refused int64, list string, show func() error) error {
+	for _, refusal := range refusals {
+		_, _ = fmt.Fprintln(io.Err, "rejected:", refusal)
 	}
+	var err error
 	if f.JSON {
 		err = printJSON(io, map[string]any{"dry_run": answer, "csv": list})
 	} else {
-		err = printRehearsed(io.Out, answer, list)
+		err = show()
 	}
-	if err == nil && answer.Counts.Refused > 0 {
-		err = fmt.Errorf("%s rows would be rejected", thousands(answer.Counts.Refused))
+	if err == nil && refused > 0 {
+		err = fmt.Errorf("%s rows would be rejected", thousands(refused))
 	}
 	return err
 }

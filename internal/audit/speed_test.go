@@ -4,10 +4,8 @@ package audit_test
 
 import (
 	"cmp"
-	"context"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,8 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/internal/audit"
-	"github.com/sluice-gems/sluice/internal/devstack"
-	"github.com/sluice-gems/sluice/internal/postgres"
+	"github.com/sluice-gems/sluice/internal/testenv"
 )
 
 // TestMillionsOfLinesAreAuditedInSeconds is not in CI: make audit-speed LINES=10000000.
@@ -31,7 +28,7 @@ func TestMillionsOfLinesAreAuditedInSeconds(t *testing.T) {
 	require.NoError(t, err)
 	runs, err := strconv.Atoi(cmp.Or(os.Getenv("RUNS"), "3"))
 	require.NoError(t, err)
-	db := speedDatabase(t)
+	db := testenv.MeasuredPostgres(t, os.Getenv("AUDIT_SPEED_DIR"))
 	var have bool
 	require.NoError(t, db.Get(&have, "SELECT EXISTS (SELECT FROM spends)"))
 	if !have {
@@ -72,22 +69,6 @@ func TestMillionsOfLinesAreAuditedInSeconds(t *testing.T) {
 		require.Empty(t, wrong)
 		t.Logf("a minute's look after %d spends: %.2f s, of PostgreSQL's processors %.2f s", aMinute, time.Since(began).Seconds(), sessionsWorked(t, db)-worked)
 	}
-}
-
-// speedDatabase starts a PostgreSQL on a disk, with a cache smaller than what is in it.
-func speedDatabase(t *testing.T) *sqlx.DB {
-	t.Helper()
-	folder := cmp.Or(os.Getenv("AUDIT_SPEED_DIR"), t.TempDir())
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{
-		DataDir: filepath.Join(folder, "postgres"), Settings: map[string]string{"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.URL(devstack.Database), MaxConns: 24, Session: map[string]string{"statement_timeout": "0", "jit": "off"}})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	require.NoError(t, postgres.Migrate(t.Context(), db, slog.New(slog.DiscardHandler)))
-	return db
 }
 
 // sessionsWorked is the CPU time, in seconds, of the sessions that are open now; 0

@@ -4,12 +4,10 @@ package console_test
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -21,11 +19,10 @@ import (
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/console"
-	"github.com/sluice-gems/sluice/internal/devstack"
 	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/operations"
-	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/internal/testenv"
 	"github.com/sluice-gems/sluice/outbox"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
@@ -42,7 +39,7 @@ const (
 func TestEveryPageIsFastInMillionsOfSpends(t *testing.T) {
 	spends, err := strconv.Atoi(cmp.Or(os.Getenv("SPENDS"), "10000000"))
 	require.NoError(t, err)
-	db := speedDatabase(t)
+	db := testenv.MeasuredPostgres(t, os.Getenv("CONSOLE_SPEED_DIR"))
 	fillUp(t, db, spends)
 	committer := outbox.NewCommitter(outbox.CommitterConfig{DB: db})
 	t.Cleanup(committer.Close)
@@ -122,29 +119,6 @@ func TestEveryPageIsFastInMillionsOfSpends(t *testing.T) {
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// speedDatabase starts a PostgreSQL on a disk, with a cache smaller than what is in it.
-func speedDatabase(t *testing.T) *sqlx.DB {
-	t.Helper()
-	folder := os.Getenv("CONSOLE_SPEED_DIR")
-	if folder == "" {
-		folder = t.TempDir()
-	}
-	for dir := folder; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
-		require.NoError(t, os.MkdirAll(dir, 0o755))
-		_ = os.Chmod(dir, 0o755) // the server's own account passes through, when we are root
-	}
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresConfig{
-		DataDir: filepath.Join(folder, "postgres"), Settings: map[string]string{"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.URL(devstack.Database), MaxConns: 24, Session: map[string]string{"statement_timeout": "0", "jit": "off"}})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	require.NoError(t, postgres.Migrate(t.Context(), db, slog.New(slog.DiscardHandler)))
-	return db
-}
 
 // fillStep is how many spends one statement makes.
 const fillStep = 250_000

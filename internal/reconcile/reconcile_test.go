@@ -113,6 +113,15 @@ func (w *world) run(scope reconcile.Scope) reconcile.Report {
 	return report
 }
 
+// agreeOn has the provider hold what our ledger says, of players p00, p01 and so on.
+func (w *world) agreeOn(players int) {
+	for i := range players {
+		player := fmt.Sprintf("p%02d", i)
+		w.moved(player, 100)
+		w.holds(player, 100)
+	}
+}
+
 var all = reconcile.Scope{By: "ann", Login: "ann@host"}
 
 // TestDriftOfOneGemIsReportedAndRepaired: by a line of its own, with who and why; what
@@ -120,11 +129,7 @@ var all = reconcile.Scope{By: "ann", Login: "ann@host"}
 func TestDriftOfOneGemIsReportedAndRepaired(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for i := range 60 {
-		player := fmt.Sprintf("p%02d", i)
-		w.moved(player, 100)
-		w.holds(player, 100)
-	}
+	w.agreeOn(60)
 	w.holds("p07", 101)
 	w.moved("p09", 1)
 	w.moved("linked", 100) // with p11 one customer, of one balance
@@ -294,11 +299,7 @@ func TestARunGoesOnWhereItWasBrokenOff(t *testing.T) {
 func TestARunThatWasBrokenOffCanBeginAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for i := range 60 {
-		player := fmt.Sprintf("p%02d", i)
-		w.moved(player, 100)
-		w.holds(player, 100)
-	}
+	w.agreeOn(60)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.before = func(player string) {
 		if player == "p55" {
