@@ -16,7 +16,7 @@ var failedKind = &Kind{
 	Steps: []Step{
 		{"lock", lockDeliveries},
 		{"update", `UPDATE outbox o SET failures = with_failure(o.failures, r.attempt, r.error), last_error = r.error
-			FROM {rows} r WHERE o.event_id = r.event_id AND o.consumer = r.consumer AND ` + isLocked + ` RETURNING r.effect`},
+			FROM {rows} r WHERE ` + byKey + ` AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Otherwise: Stale,
 }

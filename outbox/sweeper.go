@@ -151,7 +151,7 @@ WITH lost AS (
 )
 UPDATE outbox o SET published_at = now(), due_at = now(), republished = o.republished + 1
 FROM (SELECT * FROM lost UNION ALL SELECT * FROM parked) owed
-WHERE o.event_id = owed.event_id AND o.consumer = owed.consumer
+WHERE o.event_id = ANY (ARRAY[owed.event_id]) AND o.consumer = owed.consumer
 RETURNING o.event_id, o.subject, o.payload, o.republished, o.attempts, coalesce(o.payload->>'traceparent', '') AS traceparent`
 
 type owed struct {
