@@ -11,10 +11,10 @@ import (
 // How much of the time goes into what no player waits for while players spend.
 var (
 	// consumersPace is that of consumers of purchases, movements and readings.
-	consumersPace = pacing.Pacer{Share: 0.08, RestMax: time.Second}
+	consumersPace = pacing.Pacer{Share: 0.06, RestMax: time.Second}
 	// intakePace is that of webhooks: what arrives meanwhile is one commit, and the provider
 	// waits no longer than that for its 200.
-	intakePace = pacing.Pacer{Share: 0.15, RestMax: 20 * time.Millisecond}
+	intakePace = pacing.Pacer{Share: 0.12, RestMax: 20 * time.Millisecond}
 )
 
 // giveWay watches whether players spend, until p.hurry is called, and returns what rests

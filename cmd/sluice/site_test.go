@@ -67,11 +67,12 @@ func newFolder(t testing.TB) string {
 
 // seed gives the folder an empty PostgreSQL cluster, copied from one that is kept
 // between runs: making one takes seconds. What a first start of `sluice dev` does
-// is left to the tests that do not seed.
+// is left to the tests that do not seed, and to long ones: the copy's log has segments
+// of 1 MB, and a commit waits for each new one.
 func (s *site) seed() *site {
 	s.t.Helper()
 	cache, err := os.UserCacheDir()
-	if err != nil {
+	if err != nil || os.Getenv("E2E_LONG") != "" {
 		return s // sluice dev makes its own, only slower
 	}
 	server, err := devstack.StartPostgres(s.t.Context(), devstack.PostgresConfig{

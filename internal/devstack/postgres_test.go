@@ -63,7 +63,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 	})
 	db := open(t, p.URL(""))
 	for setting, want := range map[string]string{
-		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_wal_size": "1GB", "max_connections": "200",
+		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_wal_size": "2GB", "min_wal_size": "1GB", "max_connections": "200",
 		"shared_buffers": "64MB", "deadlock_timeout": "50ms",
 		"listen_addresses": "", "server_encoding": "UTF8", "TimeZone": "UTC",
 	} {

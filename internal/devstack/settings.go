@@ -20,13 +20,16 @@ var common = map[string]string{
 	"timezone":                   "UTC",
 }
 
-// durable settings keep every commit through a power cut.
+// durable settings keep every commit through a power cut. The log is kept and written
+// over rather than made anew, which a commit would wait for.
 var durable = map[string]string{
 	"fsync":              "on",
 	"synchronous_commit": "on",
 	"full_page_writes":   "on",
 	"shared_buffers":     "256MB",
-	"max_wal_size":       "1GB",
+	"max_wal_size":       "2GB",
+	"min_wal_size":       "1GB",
+	"checkpoint_timeout": "15min",
 }
 
 // fleeting settings lose the data in a power cut, not when the server is killed,
