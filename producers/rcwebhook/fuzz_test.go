@@ -19,7 +19,7 @@ import (
 // nothing that is not authentic, and keeps what PostgreSQL can hold.
 func FuzzWebhook(f *testing.F) {
 	for _, body := range samples(f) {
-		f.Add(body, authorization, sign(body, start, secret), true)
+		f.Add(body, authorization, "", true) // no signature that is right, for an unsigned one to be made of
 	}
 	f.Add([]byte("\x00"), "", "t=1,v1=", false)
 	f.Add([]byte(`{"event":{"id":"\u0000","type":"\ud800"}}`), authorization, "t=1772366400,v1=zz,v1", true)
