@@ -5,7 +5,7 @@ SHELL := bash
 
 PKG ?= ./...
 # The tests that have a larger version, or a stricter one.
-LONG ?= ^(TestHotPlayersAreChargedTogether|TestWhatTheBudgetCannotStartIsNotBound|TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown|TestADeadEndpointSlowsNobodyElse|TestABurstOfRenewalsLeavesPlayersAlone)$$
+LONG ?= ^(TestHotPlayersAreChargedTogether|TestWhatTheBudgetCannotStartIsNotBound|TestReplaysAnswered409AreSettledByTheCommand|TestWorkerKilledInTheMiddleOfCalls|TestProviderDownIsNoOutageOfOurs|TestPlayersInTroubleSlowNobodyDown|TestADeadEndpointSlowsNobodyElse|TestABurstOfRenewalsLeavesPlayersAlone|TestABackfillKilledFiveTimesEndsAsOneThatWasNot)$$
 ARGS ?=
 FUZZTIME ?= 5m
 
@@ -33,12 +33,12 @@ test: go-race postgres prometheus chromium ## Run all tests with the race detect
 allocations: go postgres ## Test that a spend allocates no more than it did (20 seconds)
 	go test -count=1 -run '^TestASpendAllocatesNoMoreThanItDid$$' ./cmd/sluice
 
-# E2E_LONG=1 makes the tests of cmd/sluice as large as the promises they are named
-# after: 1,000 kills, an outage of two minutes, times compared over minutes. They run
+# E2E_LONG=1 makes tests as large as the promises they are named after: 1,000 kills, an
+# outage of two minutes, a million rows, times compared over minutes. They run
 # one after the other, without the race detector: what they measure must not depend on it.
 .PHONY: long
 long: go postgres ## Run the long end-to-end tests (30 minutes; not in CI)
-	E2E_LONG=1 go test -count=1 -v -timeout 90m -parallel 1 ./cmd/sluice -run '$(LONG)'
+	E2E_LONG=1 go test -count=1 -v -timeout 90m -parallel 1 -p 1 ./cmd/sluice ./producers/backfill -run '$(LONG)'
 
 # Every rule of deploy/prometheus, with shorter times, watched by a real Prometheus on
 # real processes while what it is for is broken and mended.

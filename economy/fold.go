@@ -16,6 +16,7 @@ type Bought struct {
 	Owner          bool  // it belongs to the customer now
 	Buyer          bool  // it belonged to the customer first
 	Counts         bool  // production, or the sandbox of a listed tester
+	UsedUp         bool  // bought and used up before the books were kept: a consumable package brings no items
 }
 
 // AccessState tells whether an access may be used until its end.
@@ -111,7 +112,7 @@ func Fold(customer Customer, bought []Bought) Holdings {
 				owners[id] = true
 			}
 		}
-		if b.Owner && !b.Package.Consumable || b.Buyer && b.Package.Consumable {
+		if b.Owner && !b.Package.Consumable || b.Buyer && b.Package.Consumable && !b.UsedUp {
 			f.items(b)
 		}
 	}

@@ -83,10 +83,13 @@ func (c backfillListCommand) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// stateOf says of a run that works without a process that it does not.
+// stateOf says of a run that rests what becomes of it.
 func stateOf(r backfill.Run) string {
-	if r.State == backfill.Running && !r.Alive {
+	switch {
+	case r.State == backfill.Running && !r.Alive:
 		return "running (no process: resume it)"
+	case r.State == backfill.Failed:
+		return "failed (mend the cause and resume it, or cancel it)"
 	}
 	return string(r.State)
 }
@@ -128,6 +131,9 @@ func showBackfill(out io.Writer, r backfill.Run) error {
 	}
 	for _, url := range r.Command.URLs {
 		line("from", "%s", url)
+	}
+	if before := r.Command.UsedUpBefore; !before.IsZero() {
+		line("no consumables", "of before %s", before.Format(time.RFC3339))
 	}
 	for _, count := range []struct {
 		name string

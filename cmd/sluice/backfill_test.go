@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,7 +31,7 @@ func TestBackfillByItsCommands(t *testing.T) {
 	t.Setenv("SLUICE_DATA_DIR", dir)
 	t.Chdir(dir)
 	var file bytes.Buffer
-	_, err = generator.Write(&file, generator.Options{Seed: 9, Rows: 300})
+	_, err = generator.Write(&file, generator.Options{Seed: 9, Rows: 300, Until: time.Now().AddDate(0, 0, -1)})
 	require.NoError(t, err)
 	lines := strings.SplitAfter(file.String(), "\n")
 	lines[5] = "too,few\n"
@@ -45,6 +46,8 @@ func TestBackfillByItsCommands(t *testing.T) {
 	out, told := sluice(exitFailed, "transactions", "transactions.csv", "--dry-run", "--csv", "diff.csv")
 	require.Contains(t, out, "Nothing was changed.")
 	require.Contains(t, out, "total")
+	require.Contains(t, out, "USED UP")
+	require.Contains(t, out, "are of products that the catalogue does not have")
 	require.Contains(t, told, "transactions.csv:6")
 	diff, err := os.ReadFile("diff.csv")
 	require.NoError(t, err)
@@ -54,7 +57,7 @@ func TestBackfillByItsCommands(t *testing.T) {
 	require.Zero(t, purchases)
 
 	out, told = sluice(exitFailed, "transactions", "transactions.csv", "--json")
-	require.Contains(t, told, "1 rows were rejected")
+	require.Contains(t, told, "1 row was rejected")
 	var answer struct {
 		Backfill struct {
 			ID, State string
@@ -70,8 +73,11 @@ func TestBackfillByItsCommands(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(rejects), ",6,")
 
+	require.Contains(t, out, `"product": "com.example.gems.100"`)
+
 	out, _ = sluice(exitFailed, "transactions", filepath.Join(dir, "transactions.csv"))
-	require.Contains(t, out, "Nothing changed: every row was known already.")
+	require.Contains(t, out, "app_store com.example.gems.100: ")
+	require.Contains(t, out, "Nothing changed: 299 rows were known already, 1 was rejected.")
 	out, _ = sluice(0, "list")
 	require.Equal(t, 3, strings.Count(out, "\n"), out)
 	out, _ = sluice(0, "show", answer.Backfill.ID)
@@ -81,8 +87,19 @@ func TestBackfillByItsCommands(t *testing.T) {
 	_, told = sluice(exitFailed, "resume", "none")
 	require.Contains(t, told, "no such backfill")
 	sluice(exitBadUsage, "transactions", "transactions.csv", "--since", "2026-02-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z")
+	sluice(exitBadUsage, "transactions", "transactions.csv", "--no-consumables-before", "2999-02-01T00:00:00Z")
 	_, told = sluice(exitFailed, "transactions", "missing.csv")
 	require.Contains(t, told, "missing.csv")
+
+	// What can never be read: the run says how it is ended, and the dry run goes on behind it.
+	require.NoError(t, os.WriteFile("damaged.csv", []byte("a,b\n1,2\n"), 0o600))
+	out, told = sluice(exitFailed, "transactions", "damaged.csv", "transactions.csv", "--dry-run")
+	require.Contains(t, out, "Nothing was changed. Of 300 rows")
+	require.Contains(t, told, "not read: ")
+	_, told = sluice(exitFailed, "transactions", "damaged.csv")
+	require.Regexp(t, "end the run; what it recorded stays: sluice backfill cancel [0-9a-f-]+", told)
+	out, _ = sluice(0, "list")
+	require.Contains(t, out, "failed (mend the cause and resume it, or cancel it)")
 }
 
 // What a killed process wrote beyond its checkpoint is dropped, a line that was cut off

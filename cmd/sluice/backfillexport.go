@@ -33,7 +33,7 @@ type backfillExportCommand struct {
 
 // Help says what is in it.
 func (backfillExportCommand) Help() string {
-	return `Writes one line of JSON per webhook, in the order of arrival: when it arrived, what it is, and its body byte for byte.
+	return `Writes one line of JSON per webhook, in the order of arrival: when it arrived, what it is, and its body: byte for byte, or on one line if it was on several.
 sluice backfill events takes such a file. What SLUICE_WEBHOOK_REDACT hid stays hidden. Bodies that went by age
 (SLUICE_WEBHOOK_BODY_DAYS) cannot be written, and are counted.
 
@@ -61,12 +61,12 @@ func (c backfillExportCommand) Run(ctx context.Context, io stdio) error {
 	export := backfill.Export{DB: db, Since: c.Since, Until: c.Until, Types: c.Type, Players: c.Player, Undecodable: c.Undecodable, Report: func(n backfill.Exported) {
 		if time.Since(told) >= progressLine {
 			told = time.Now()
-			_, _ = fmt.Fprintf(io.Err, "%s webhooks, up to %s\n", thousands(n.Events), n.Last.Format(time.RFC3339))
+			_, _ = fmt.Fprintf(io.Err, "%s, up to %s\n", plural(n.Events, "webhook", "webhooks"), n.Last.Format(time.RFC3339))
 		}
 	}}
 	wrote, err := export.Write(ctx, to)
 	if err := errors.Join(err, finish(err == nil)); err != nil {
-		return fmt.Errorf("after %s webhooks: %w", thousands(wrote.Events), databaseError(cfg, err))
+		return fmt.Errorf("after %s: %w", plural(wrote.Events, "webhook", "webhooks"), databaseError(cfg, err))
 	}
 	if c.JSON {
 		return printJSON(stdio{Out: c.closing(io), Err: io.Err}, map[string]any{"export": wrote, "file": c.File})
@@ -86,18 +86,18 @@ func (c backfillExportCommand) closing(io stdio) io.Writer {
 }
 
 func (c backfillExportCommand) close(out io.Writer, wrote backfill.Exported) error {
-	line := thousands(wrote.Events) + " webhooks were written"
+	line := plural(wrote.Events, "webhook was", "webhooks were") + " written"
 	if wrote.Events > 0 {
 		line += fmt.Sprintf(", which arrived from %s to %s", wrote.First.Format(time.RFC3339), wrote.Last.Format(time.RFC3339))
 	}
 	if wrote.Cleared > 0 {
-		line += fmt.Sprintf("; %s were left out, whose bodies went by age (SLUICE_WEBHOOK_BODY_DAYS)", thousands(wrote.Cleared))
+		line += fmt.Sprintf("; %s left out, whose bodies went by age (SLUICE_WEBHOOK_BODY_DAYS)", plural(wrote.Cleared, "was", "were"))
 		if len(c.Player) > 0 {
 			line += ": whose they were is not known"
 		}
 	}
 	if wrote.Undecodable > 0 {
-		line += fmt.Sprintf("; %s were left out that are no events (--undecodable adds them)", thousands(wrote.Undecodable))
+		line += fmt.Sprintf("; %s left out that are no events (--undecodable adds them)", plural(wrote.Undecodable, "was", "were"))
 	}
 	_, err := fmt.Fprintln(out, line+".")
 	return err

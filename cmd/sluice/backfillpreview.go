@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -41,7 +39,8 @@ func (f backfillFlags) preview(ctx context.Context, io stdio, cfg config.Config,
 	if err != nil {
 		return err
 	}
-	return f.foretell(io, answer, answer.Refusals, answer.Counts.Refused, list, func() error { return printPreview(io.Out, command.Feed, answer, list) })
+	return f.foretell(io, answer, foretold{answer.Refusals, answer.Unreadable, answer.Counts.Refused, list},
+		func() error { return printPreview(io.Out, command.Feed, answer, list) })
 }
 
 func printPreview(out io.Writer, feed exports.Feed, answer backfill.Summary, list string) error {
@@ -76,16 +75,7 @@ func printPreview(out io.Writer, feed exports.Feed, answer backfill.Summary, lis
 
 // previewList writes everything that would be done to a file.
 func previewList(path string) (each func(backfill.Previewed) error, end func() error, err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // it names players
-	if err != nil {
-		return nil, nil, err
-	}
-	w := csv.NewWriter(file)
-	err = w.Write([]string{"what", "app_user_id", "of", "why", "file", "line"})
-	return func(p backfill.Previewed) error {
-			return w.Write([]string{p.What, p.Player, p.Of, p.Why, p.File, strconv.FormatInt(p.Line, 10)})
-		}, func() error {
-			w.Flush()
-			return errors.Join(w.Error(), file.Close())
-		}, err
+	return listFile(path, []string{"what", "app_user_id", "of", "why", "file", "line"}, func(p backfill.Previewed) []string {
+		return []string{p.What, p.Player, p.Of, p.Why, p.File, strconv.FormatInt(p.Line, 10)}
+	})
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -34,86 +34,117 @@ func (f backfillFlags) rehearse(ctx context.Context, io stdio, cfg config.Config
 	r := backfill.Rehearsal{
 		DB: db, Own: own, Catalogs: books.NewCatalogs(db), Testers: cfg.SandboxTesters, Now: clock, Report: progress.report,
 	}
-	var differences *differencesFile
 	if list != "" {
-		if differences, err = newDifferencesFile(list); err != nil {
-			return err
+		each, end, openErr := differencesList(list)
+		if openErr != nil {
+			return openErr
 		}
-		defer func() { err = errors.Join(err, differences.close()) }()
-		r.Each = differences.write
+		defer func() { err = errors.Join(err, end()) }()
+		r.Each = each
 	}
 	answer, err := r.Run(ctx, command, files)
 	progress.end()
 	if err != nil {
 		return err
 	}
-	return f.foretell(io, answer, answer.Refusals, answer.Counts.Refused, list, func() error { return printRehearsed(io.Out, answer, list) })
+	return f.foretell(io, answer, foretold{answer.Refusals, answer.Unreadable, answer.Counts.Refused, list},
+		func() error { return printRehearsed(io.Out, command, answer, list) })
 }
 
-// foretell prints what a dry run came to, as JSON or by show, and the first rows that
-// would be rejected. That there are any is an error.
-func (f backfillFlags) foretell(io stdio, answer any, refusals []*exports.RowError, refused int64, list string, show func() error) error {
-	for _, refusal := range refusals {
+// foretold is what every dry run has to tell beside its answer.
+type foretold struct {
+	refusals   []*exports.RowError // the first of them
+	unreadable []*exports.FileError
+	refused    int64
+	list       string // file with the full list; empty: none
+}
+
+// foretell prints what a dry run came to, as JSON or by show, and what could not be read.
+// That there is such a thing is an error.
+func (f backfillFlags) foretell(io stdio, answer any, told foretold, show func() error) error {
+	for _, refusal := range told.refusals {
 		_, _ = fmt.Fprintln(io.Err, "rejected:", refusal)
+	}
+	unreadable := make([]string, len(told.unreadable))
+	for i, file := range told.unreadable {
+		unreadable[i] = file.Error()
+		_, _ = fmt.Fprintln(io.Err, "not read:", file)
 	}
 	var err error
 	if f.JSON {
-		err = printJSON(io, map[string]any{"dry_run": answer, "csv": list})
+		err = printJSON(io, map[string]any{"dry_run": answer, "csv": told.list, "unreadable": unreadable})
 	} else {
 		err = show()
 	}
-	if err == nil && refused > 0 {
-		err = fmt.Errorf("%s rows would be rejected", thousands(refused))
+	var problems []string
+	if told.refused > 0 {
+		problems = append(problems, plural(told.refused, "row", "rows")+" would be rejected")
+	}
+	if n := len(unreadable); n > 0 {
+		problems = append(problems, plural(n, "file", "files")+" could not be read, or not to the end: what is missing is not in this answer")
+	}
+	if err == nil && len(problems) > 0 {
+		err = errors.New(strings.Join(problems, "; "))
 	}
 	return err
 }
 
-func printRehearsed(out io.Writer, answer backfill.Rehearsed, list string) error {
+func printRehearsed(out io.Writer, command backfill.Command, answer backfill.Rehearsed, list string) error {
 	c := answer.Counts
 	_, _ = fmt.Fprintf(out, "Nothing was changed. Of %s rows, %s would tell something new or other (%s are known, %s filtered, %s rejected), of %s customers; %s ids would be linked.\n\n",
 		thousands(c.Rows()), thousands(c.New+c.Changed), thousands(c.Same), thousands(c.Skipped), thousands(c.Refused), thousands(answer.Players), thousands(c.Links))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "PURCHASES:\tNEW\tCHANGED\tREFUNDED\tREVERSED\tACCESSES:\tGRANTED\tREVOKED\tMOVED\t")
+	_, _ = fmt.Fprintln(w, "PURCHASES:\tNEW\tCHANGED\tREFUNDED\tREVERSED\tACCESSES:\tGRANTED\tREVOKED\tMOVED\tITEMS:\tGRANTED\tREVOKED\tUSED UP\t")
 	answer.Total.Product = "total"
 	for _, i := range append(answer.Products, answer.Total) {
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t\t%d\t%d\t%d\t\n", i.Product, i.New, i.Changed, i.Refunds, i.Reversed, i.Granted, i.Revoked, i.Moved)
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t\t%d\t%d\t%d\t\t%d\t%d\t%d\t\n",
+			i.Product, i.New, i.Changed, i.Refunds, i.Reversed, i.Granted, i.Revoked, i.Moved, i.Items, i.ItemsRevoked, i.UsedUp)
 	}
 	err := w.Flush()
+	warnRehearsed(out, command, answer)
 	if list != "" {
 		_, _ = fmt.Fprintf(out, "\nThe full list: %s\n", list)
 	}
 	return err
 }
 
-// differencesFile is the full list as CSV.
-type differencesFile struct {
-	file *os.File
-	csv  *csv.Writer
-}
-
-func newDifferencesFile(path string) (*differencesFile, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // it names players
-	if err != nil {
-		return nil, err
+// warnRehearsed says what nobody may have meant: items of long ago handed over again, and
+// products that bring nothing.
+func warnRehearsed(out io.Writer, command backfill.Command, answer backfill.Rehearsed) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, "\n"+format+"\n", args...) }
+	total := answer.Total
+	if total.Consumables > 0 {
+		say(`WARNING: %s of consumables would be handed to players now, for purchases since %s. What players had
+and used up before Sluice they would have again. --no-consumables-before TIME leaves out what was bought before then.`,
+			plural(total.Consumables, "item", "items"), answer.ConsumablesSince.UTC().Format(time.DateOnly))
 	}
-	d := &differencesFile{file, csv.NewWriter(file)}
-	return d, d.csv.Write([]string{"what", "app_user_id", "product", "store", "environment", "transaction_id", "module", "until", "until_before"})
-}
-
-func (d *differencesFile) write(x backfill.Difference) error {
-	moment := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
+	if lasting := total.Items - total.Consumables; lasting > 0 {
+		say("%s of packages that the catalogue does not call consumable would be handed over, whenever they were bought.", plural(lasting, "item", "items"))
+	}
+	if before := command.UsedUpBefore; !before.IsZero() {
+		say("%s of consumables bought before %s would not be handed over, now or later.", plural(total.UsedUp, "item", "items"), before.UTC().Format(time.RFC3339))
+	}
+	if total.Unknown > 0 {
+		say("%s of products that the catalogue does not have, and that bring nothing until it does:", plural(total.Unknown, "new purchase is", "new purchases are"))
+		for _, i := range answer.Products {
+			if i.Unknown > 0 {
+				_, _ = fmt.Fprintf(out, "  %s: %s\n", i.Product, thousands(i.Unknown))
+			}
 		}
-		return t.UTC().Format(time.RFC3339)
 	}
-	return d.csv.Write([]string{
-		x.What, x.Player, x.Product, string(x.Purchase.Store), string(x.Purchase.Environment), x.Purchase.TransactionID, x.Module,
-		moment(x.Until), moment(x.UntilBefore),
-	})
 }
 
-func (d *differencesFile) close() error {
-	d.csv.Flush()
-	return errors.Join(d.csv.Error(), d.file.Close())
+// differencesList writes the full list to a file.
+func differencesList(path string) (each func(backfill.Difference) error, end func() error, err error) {
+	columns := []string{"what", "app_user_id", "product", "store", "environment", "transaction_id", "module", "until", "until_before", "item", "quantity"}
+	return listFile(path, columns, func(x backfill.Difference) []string {
+		quantity := ""
+		if x.Quantity > 0 {
+			quantity = strconv.FormatInt(x.Quantity, 10)
+		}
+		return []string{
+			x.What, x.Player, x.Product, string(x.Purchase.Store), string(x.Purchase.Environment), x.Purchase.TransactionID, x.Module,
+			stamp(x.Until), stamp(x.UntilBefore), x.Item, quantity,
+		}
+	})
 }

@@ -70,9 +70,10 @@ func (f backfillFilter) filter() backfill.Filter {
 
 // backfillTransactionsCommand replays transactions exports.
 type backfillTransactionsCommand struct {
-	URLs   []string `arg:"" name:"url" help:"Files, globs, folders, or s3://bucket/path; folders in the order of their dates."`
-	DryRun bool     `help:"Print what would change, by product and in total, and change nothing."`
-	CSV    string   `name:"csv" help:"With --dry-run: file for the full list." type:"path"`
+	URLs                []string  `arg:"" name:"url" help:"Files, globs, folders, or s3://bucket/path; folders in the order of their dates."`
+	DryRun              bool      `help:"Print what would change, by product and in total, and change nothing."`
+	CSV                 string    `name:"csv" help:"With --dry-run: file for the full list." type:"path"`
+	NoConsumablesBefore time.Time `help:"Consumables bought before then were used up: hand nothing over for them, now or when others tell of them. Such as 2026-03-01T12:00:00Z."`
 	backfillFilter
 	backfillFlags
 }
@@ -83,6 +84,11 @@ func (backfillTransactionsCommand) Help() string {
 every row as a webhook would have been: new and changed purchases, refunds, aliases. What webhooks told later than a
 row stays. It may be repeated and may overlap with webhooks: nothing counts twice.
 
+On the first day, what players bought long ago comes again: its accesses by their dates, its items as if bought now.
+--dry-run lists them by product and warns. --no-consumables-before TIME says which purchases of packages that the catalogue
+calls consumable bring no items: those made before then of which nobody told so far. It is kept with the purchase: later
+runs, webhooks and readings of it hand nothing over either. What Sluice knew of before stays as it is.
+
 The same command goes on where it stopped, also after kill -9. Exit code 1 when rows were rejected.`
 }
 
@@ -90,6 +96,9 @@ The same command goes on where it stopped, also after kill -9. Exit code 1 when 
 func (c backfillTransactionsCommand) Run(ctx context.Context, io stdio) error {
 	if err := errors.Join(c.backfillFilter.check(), c.backfillFlags.check()); err != nil {
 		return err
+	}
+	if c.NoConsumablesBefore.After(clock()) {
+		return exitError{errors.New("--no-consumables-before must not lie in the future: what is bought until then would bring nothing"), exitBadUsage}
 	}
 	if c.CSV != "" && !c.DryRun {
 		return exitError{errors.New("--csv is the list of a --dry-run; add it, or leave --csv out"), exitBadUsage}
@@ -103,7 +112,7 @@ func (c backfillTransactionsCommand) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	command := backfill.Command{Feed: exports.Transactions, URLs: urls, Filter: c.filter()}
+	command := backfill.Command{Feed: exports.Transactions, URLs: urls, Filter: c.filter(), UsedUpBefore: c.NoConsumablesBefore.UTC()}
 	if c.DryRun {
 		return c.rehearse(ctx, io, cfg, db, command, c.CSV)
 	}
@@ -141,7 +150,7 @@ func (f backfillFlags) start(ctx context.Context, io stdio, cfg config.Config, d
 	if resumed {
 		verb = "goes on"
 	}
-	_, _ = fmt.Fprintf(io.Err, "backfill %s %s: %d files\n", run.ID, verb, len(files))
+	_, _ = fmt.Fprintf(io.Err, "backfill %s %s: %s\n", run.ID, verb, plural(len(files), "file", "files"))
 	return f.run(ctx, io, cfg, db, run, files)
 }
 
@@ -149,7 +158,7 @@ func (f backfillFlags) start(ctx context.Context, io stdio, cfg config.Config, d
 func (f backfillFlags) work(ctx context.Context, io stdio, cfg config.Config, db *sqlx.DB, run backfill.Run) error {
 	files, err := f.find(ctx, io, run.Command)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\n%s", err, giveUp(run))
 	}
 	return f.run(ctx, io, cfg, db, run, files)
 }
@@ -184,16 +193,21 @@ func (f backfillFlags) run(ctx context.Context, io stdio, cfg config.Config, db 
 	run, err := engine.Run(ctx, run, files)
 	progress.end()
 	err = errors.Join(err, rejects.close())
+	unknown, unknownErr := unknownProducts(ctx, db, run.Command.Feed)
 	if f.JSON {
-		err = errors.Join(printJSON(io, map[string]any{"backfill": run, "rejects": rejects.used()}), err)
+		err = errors.Join(printJSON(io, map[string]any{"backfill": run, "rejects": rejects.used(), "unknown_products": unknown}), err)
 	} else {
 		err = errors.Join(printBackfill(io, run, time.Since(started), progress.rows, rejects.used()), err)
+		printUnknown(io.Out, unknown)
+	}
+	if err == nil {
+		err = unknownErr
 	}
 	if err != nil {
 		return backfillHint(run, err)
 	}
 	if run.Counts.Refused > 0 {
-		return fmt.Errorf("%s rows were rejected; everything else is recorded: see %s", thousands(run.Counts.Refused), path)
+		return fmt.Errorf("%s rejected; everything else is recorded: see %s", plural(run.Counts.Refused, "row was", "rows were"), path)
 	}
 	return nil
 }
@@ -206,7 +220,36 @@ func backfillHint(run backfill.Run, err error) error {
 	if errors.Is(err, backfill.ErrImpact) {
 		return fmt.Errorf("%w\ngo on with the same command and a higher --limit-impact, or without a limit: sluice backfill resume %s", err, run.ID)
 	}
+	if _, unreadable := errors.AsType[*exports.FileError](err); unreadable {
+		return fmt.Errorf("%w\nall other files are recorded. Once these are whole, the same command reads them: sluice backfill resume %s\n%s", err, run.ID, giveUp(run))
+	}
 	return fmt.Errorf("%w\ngo on with the same command, or: sluice backfill resume %s", err, run.ID)
+}
+
+// giveUp says how a run is ended that can never succeed.
+func giveUp(run backfill.Run) string {
+	return "if that can never be, end the run; what it recorded stays: sluice backfill cancel " + run.ID
+}
+
+// nothingChanged says what became of the rows of a run that changed nothing.
+func nothingChanged(c backfill.Counts) string {
+	var but []string
+	if c.Refused > 0 {
+		but = append(but, plural(c.Refused, "was rejected", "were rejected"))
+	}
+	if c.Skipped > 0 {
+		but = append(but, plural(c.Skipped, "was left out by the filter", "were left out by the filter"))
+	}
+	known := "every row was known already."
+	switch {
+	case c.Same == 0 && len(but) == 0:
+		known = "there was no row."
+	case c.Same == 0:
+		known = "of " + plural(c.Rows(), "row", "rows") + ", " + strings.Join(but, " and ") + "."
+	case len(but) > 0:
+		known = plural(c.Same, "row was", "rows were") + " known already, " + strings.Join(but, " and ") + "."
+	}
+	return "Nothing changed: " + known
 }
 
 func printBackfill(io stdio, run backfill.Run, took time.Duration, rows int64, rejects string) error {
@@ -215,17 +258,17 @@ func printBackfill(io stdio, run backfill.Run, took time.Duration, rows int64, r
 	}
 	c := run.Counts
 	if run.State == backfill.Done && c.New+c.Changed+c.Links+c.Wishes == 0 {
-		_, _ = fmt.Fprintln(io.Out, "\nNothing changed: every row was known already.")
+		_, _ = fmt.Fprintln(io.Out, "\n"+nothingChanged(c))
 	}
 	if c.Wishes > 0 {
-		_, _ = fmt.Fprintf(io.Out, "\n%s customers will be read again by sluice work, as RevenueCat's limit allows: see sluice lag.\n", thousands(c.Wishes))
+		_, _ = fmt.Fprintf(io.Out, "\n%s be read again by sluice work, as RevenueCat's limit allows: see sluice lag.\n", plural(c.Wishes, "customer will", "customers will"))
 	}
 	if c.Apart > 0 {
-		_, _ = fmt.Fprintf(io.Out, "\n%s events are of an environment that SLUICE_WEBHOOK_ENVIRONMENT does not take: they were kept, and change nothing.\n", thousands(c.Apart))
+		_, _ = fmt.Fprintf(io.Out, "\n%s of an environment that SLUICE_WEBHOOK_ENVIRONMENT does not take: kept, and without effect.\n", plural(c.Apart, "event is", "events are"))
 	}
 	if rejects != "" {
 		_, _ = fmt.Fprintf(io.Out, "\nRejected rows: %s\n", rejects)
 	}
-	_, err := fmt.Fprintf(io.Out, "\n%s rows in %s, %s a second\n", thousands(rows), took.Round(time.Second), thousands(int64(float64(rows)/max(took.Seconds(), 0.001))))
+	_, err := fmt.Fprintf(io.Out, "\n%s in %s, %s a second\n", plural(rows, "row", "rows"), took.Round(time.Second), thousands(int64(float64(rows)/max(took.Seconds(), 0.001))))
 	return err
 }

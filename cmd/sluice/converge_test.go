@@ -88,7 +88,7 @@ func newShopping(t *testing.T, seed uint64) *shopping {
 	s.store = purchases.NewStore(s.db)
 	reader := client.Reader(nil)
 	for _, consumer := range []consumers.Consumer{
-		access.Consumer{Store: s.store, Catalogs: catalogs, Now: s.clock, Log: slog.New(slog.DiscardHandler)},
+		access.Consumer{Store: s.store, Catalogs: catalogs, Now: s.clock, Unknown: &access.Unknown{Log: slog.New(slog.DiscardHandler), Now: s.clock}},
 		&resync.Consumer{
 			Reader: reader, Products: revenuecat.NewProducts(reader), Balances: client, Mirror: books.New(s.db), Store: s.store,
 			Recorder: &purchases.Recorder{Store: s.store, Committer: s.committer, Now: s.clock},

@@ -22,7 +22,8 @@ import (
 // newAccess builds the consumer access.
 func newAccess(p *process, _ *adjustments.Teller) consumers.Consumer {
 	return access.Consumer{
-		Store: purchases.NewStore(p.reads), Catalogs: p.catalogs, Testers: p.config.SandboxTesters, Now: clock, Log: p.log,
+		Store: purchases.NewStore(p.reads), Catalogs: p.catalogs, Testers: p.config.SandboxTesters, Now: clock,
+		Unknown: &access.Unknown{Log: p.log, Now: clock},
 	}
 }
 
@@ -58,12 +59,11 @@ func (r idleReadings) Balances(ctx context.Context, appUserID string) (revenueca
 	return reading, err
 }
 
-// freshen exports what a person should look at about purchases, reads balances that
-// the provider moved, and has purchases folded that the catalogue knows by now, until
-// ctx ends or what it returns is called, which waits for the end.
+// freshen reads balances that the provider moved, and has purchases folded that the
+// catalogue knows by now, until ctx ends or what it returns is called, which waits for
+// the end.
 func (p *process) freshen(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	p.registry.MustRegister(purchases.Collector{DB: p.db})
 	var running sync.WaitGroup
 	if p.freshener != nil {
 		running.Go(func() { p.freshener.Run(ctx) })

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +27,7 @@ type reconcileCommand struct {
 	Settle    time.Duration `help:"How long a difference must last: a webhook may be on its way." default:"2m"`
 	Anew      bool          `help:"Begin anew, where the same command was broken off before."`
 	CSV       string        `help:"Write every balance that was compared to this file." placeholder:"FILE" name:"csv"`
-	JSON      bool          `help:"Print JSON." name:"json"`
+	JSON      bool          `help:"Print JSON, with the first 1,000 balances that do not agree." name:"json"`
 	by
 }
 
@@ -38,7 +36,8 @@ func (reconcileCommand) Help() string {
 	return `Compares what RevenueCat says that players hold with what our ledger says. Each player costs
 one call of the customer_information limit, with the least weight there is: players come
 first. So do the readings of --purchases. A balance is compared only while no call of ours is open and our ledger rests, and a
-difference counts only when it is the same again after --settle. The same command goes on where
+difference counts only when it is the same again after --settle; until when that is waited for is
+told meanwhile. The same command goes on where
 it was broken off; --anew begins again. Exit code 1: differences remain. docs/books.md says what to do.`
 }
 
@@ -47,7 +46,7 @@ func (c reconcileCommand) Run(ctx context.Context, io stdio) error {
 	if err := c.check(); err != nil {
 		return exitError{err, exitBadUsage}
 	}
-	cfg, err := loadOperatorConfig(config.RoleWork)
+	cfg, err := loadOperatorConfig(ctx, config.RoleWork)
 	if err != nil {
 		return err
 	}
@@ -57,21 +56,18 @@ func (c reconcileCommand) Run(ctx context.Context, io stdio) error {
 		return databaseError(cfg, err)
 	}
 	defer p.close()
-	told := time.Now()
 	who := c.who()
+	progress := newReconcileProgress(io)
+	defer progress.end()
 	runner := &reconcile.Runner{
 		DB: p.db, Provider: idleReadings{p.provider}, Customers: purchases.NewStore(p.db),
 		Wish: p.wishFor(who.Name, c.Reason), Now: clock, NewID: outbox.NewID, Log: newLog(cfg.Log, io.Err), Settle: c.Settle,
-		Progress: func(customers int) {
-			if time.Since(told) >= progressEvery {
-				told = time.Now()
-				_, _ = fmt.Fprintf(io.Err, "sluice: %d players looked at\n", customers)
-			}
-		},
+		Progress: progress.looked, Settling: progress.settling,
 	}
 	report, err := runner.Run(ctx, reconcile.Scope{
 		Players: c.Player, Sample: c.Sample, Repair: c.Repair, Purchases: c.Purchases, Anew: c.Anew, Reason: strings.TrimSpace(c.Reason), By: who.Name, Login: who.Login,
 	})
+	progress.end()
 	if err != nil {
 		return fmt.Errorf("%w; the same command goes on from here", err)
 	}
@@ -116,29 +112,21 @@ func (p *process) wishFor(who, reason string) func(context.Context, string) erro
 }
 
 // write writes every balance of the run to the file, if one is wished for.
-func (c reconcileCommand) write(ctx context.Context, runner *reconcile.Runner, runID string) (err error) {
+func (c reconcileCommand) write(ctx context.Context, runner *reconcile.Runner, runID string) error {
 	if c.CSV == "" {
 		return nil
 	}
-	file, err := os.OpenFile(c.CSV, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // it names players
+	columns := []string{"customer_id", "currency", "ledger", "provider", "drift", "outcome", "why", "read_at"}
+	each, end, err := listFile(c.CSV, columns, func(one reconcile.Result) []string {
+		return []string{
+			one.CustomerID, string(one.Currency), strconv.FormatInt(one.Ledger, 10), strconv.FormatInt(one.Provider, 10), strconv.FormatInt(one.Drift, 10),
+			string(one.Outcome), one.Why, one.ReadAt.UTC().Format(time.RFC3339),
+		}
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	w := csv.NewWriter(file)
-	if err := w.Write([]string{"customer_id", "currency", "ledger", "provider", "drift", "outcome", "why", "read_at"}); err != nil {
-		return err
-	}
-	if err := runner.Each(ctx, runID, func(one reconcile.Result) error {
-		return w.Write([]string{
-			one.CustomerID, string(one.Currency), strconv.FormatInt(one.Ledger, 10), strconv.FormatInt(one.Provider, 10), strconv.FormatInt(one.Drift, 10),
-			string(one.Outcome), one.Why, one.ReadAt.UTC().Format(time.RFC3339),
-		})
-	}); err != nil {
-		return err
-	}
-	w.Flush()
-	return w.Error()
+	return errors.Join(runner.Each(ctx, runID, each), end())
 }
 
 func printReconciled(io stdio, r reconcile.Report) error {
@@ -153,17 +141,17 @@ func printReconciled(io stdio, r reconcile.Report) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if len(r.Results) > printedMax {
-		_, _ = fmt.Fprintln(io.Out, "... --json and --csv have all")
+	if more := r.More + int64(max(0, len(r.Results)-printedMax)); more > 0 {
+		_, _ = fmt.Fprintf(io.Out, "... and %s more: --csv has all\n", thousands(more))
 	}
-	_, _ = fmt.Fprintf(io.Out, "\n%d players: %d balances agree, %d differ, %d repaired, %d could not be judged\n",
-		r.Customers, r.Outcomes[reconcile.Agrees], r.Outcomes[reconcile.Drift], r.Outcomes[reconcile.Repaired], r.Outcomes[reconcile.Unjudged])
+	_, _ = fmt.Fprintf(io.Out, "\n%s: %s, %s, %d repaired, %d could not be judged\n", plural(r.Customers, "player", "players"),
+		plural(r.Outcomes[reconcile.Agrees], "balance agrees", "balances agree"), plural(r.Outcomes[reconcile.Drift], "differs", "differ"), r.Outcomes[reconcile.Repaired], r.Outcomes[reconcile.Unjudged])
 	for _, currency := range slices.Sorted(maps.Keys(r.Drifts)) {
 		total := r.Drifts[currency]
-		_, _ = fmt.Fprintf(io.Out, "%s: %d players differ by %d; in total RevenueCat holds %+d\n", currency, total.Players, total.Units, total.Net)
+		_, _ = fmt.Fprintf(io.Out, "%s: %s by %d; in total RevenueCat holds %+d\n", currency, plural(total.Players, "player differs", "players differ"), total.Units, total.Net)
 	}
 	if r.Wished > 0 {
-		_, _ = fmt.Fprintf(io.Out, "purchases: %d of %d players read again by now (sluice lag, consumer resync), %d facts were news\n", r.Read, r.Wished, r.News)
+		_, _ = fmt.Fprintf(io.Out, "purchases: %d of %s read again by now (sluice lag, consumer resync), %s news\n", r.Read, plural(r.Wished, "player", "players"), plural(r.News, "fact was", "facts were"))
 	}
 	return nil
 }

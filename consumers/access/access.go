@@ -12,7 +12,6 @@ package access
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -41,7 +40,7 @@ type Consumer struct {
 	Catalogs Catalogs
 	Testers  []string // App User IDs whose purchases in the sandbox count
 	Now      func() time.Time
-	Log      *slog.Logger
+	Unknown  *Unknown // tells of products that no catalogue has
 }
 
 // concurrency is how many deliveries of a lane a process works on. What they read is
@@ -118,8 +117,8 @@ func (c Consumer) fold(ctx context.Context, event events.Event, what change) (ou
 	return effects, nil
 }
 
-// come returns what the purchases of a history come to. Those that changed are named,
-// so that a product that nobody knows is said once.
+// come returns what the purchases of a history come to. Those that changed are named:
+// of them it is told when nobody knows the product.
 func (c Consumer) come(ctx context.Context, h purchases.History, changed ...economy.PurchaseKey) ([]economy.Bought, economy.Holdings, error) {
 	packages, err := c.packages(ctx, h)
 	if err != nil {
@@ -128,8 +127,7 @@ func (c Consumer) come(ctx context.Context, h purchases.History, changed ...econ
 	bought := h.Bought(packages.of, slices.ContainsFunc(c.Testers, h.Customer.Has))
 	for _, p := range h.Purchases {
 		if slices.Contains(changed, p.Key) && p.Confirmed() && !packages.know(p) {
-			c.Log.WarnContext(ctx, "a product was bought that the catalogue does not have: it brings nothing until it does",
-				"store", string(p.Key.Store), "product", p.Product.Value, "purchase_id", p.Key.ID())
+			c.Unknown.bought(ctx, p.Purchase)
 		}
 	}
 	return bought, economy.Fold(h.Customer, bought), nil

@@ -85,7 +85,10 @@ func newRoad(t testing.TB, file told, testers ...string) *road {
 	}})
 	t.Cleanup(r.committer.Close)
 	r.catchUp = access.CatchUp{Store: r.store, Catalogs: catalogs, Committer: r.committer, Now: func() time.Time { return r.day(400) }, Log: log}
-	consumer := access.Consumer{Store: r.store, Catalogs: catalogs, Testers: testers, Now: func() time.Time { return r.day(400) }, Log: log}
+	consumer := access.Consumer{
+		Store: r.store, Catalogs: catalogs, Testers: testers, Now: func() time.Time { return r.day(400) },
+		Unknown: &access.Unknown{Log: log, Now: func() time.Time { return r.day(400) }},
+	}
 	r.runner = &consumers.Runner{Consumer: consumer, Committer: r.committer, Log: slog.New(slog.DiscardHandler), Metrics: consumers.NewMetrics(nil)}
 	return r
 }

@@ -41,7 +41,7 @@ func Find(ctx context.Context, urls []string, feed Feed) (Listing, error) {
 		if err == nil && len(f.found) == before && !f.again {
 			err = errors.New("names no file")
 			if len(f.left) > left {
-				err = fmt.Errorf("has no file of the feed %s by name; name a file itself to read it all the same", feed)
+				err = fmt.Errorf("has no file of the feed %s by name; name a file itself to read it all the same%s", feed, f.archives(f.left[left:]))
 			}
 		}
 		if err != nil {
@@ -236,7 +236,9 @@ func (f *finder) wanted(below, name string) bool {
 	if f.feed == Events {
 		endings = lineEndings
 	}
-	if !another && slices.ContainsFunc(endings, func(ending string) bool { return strings.HasSuffix(last, ending) }) {
+	has := func(ending string) bool { return strings.HasSuffix(last, ending) }
+	another = another || f.feed != Events && slices.ContainsFunc(lineEndings, has)
+	if !another && slices.ContainsFunc(endings, has) {
 		return true
 	}
 	f.left = append(f.left, name)
@@ -254,5 +256,18 @@ func (f *finder) warnings() []string {
 	if more := len(f.left) - leftShown; more > 0 {
 		shown += fmt.Sprintf(" and %d more", more)
 	}
-	return []string{fmt.Sprintf("left out, since by name they are not of the feed %s: %s", f.feed, shown)}
+	return []string{fmt.Sprintf("left out, since by name they are not of the feed %s: %s%s", f.feed, shown, f.archives(f.left))}
 }
+
+// archives says what becomes of archives of webhooks among files that were left out.
+func (f *finder) archives(left []string) string {
+	for _, name := range left {
+		if f.feed != Events && slices.ContainsFunc(lineEndings, func(ending string) bool { return strings.HasSuffix(strings.ToLower(name), ending) }) {
+			return "; " + replayArchive
+		}
+	}
+	return ""
+}
+
+// replayArchive is the remedy for lines of JSON where a table was looked for.
+const replayArchive = "archives of webhooks (lines of JSON) are replayed by sluice backfill events"

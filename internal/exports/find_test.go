@@ -117,3 +117,22 @@ func TestAFileThatChangedHasAnotherIdentity(t *testing.T) {
 	require.NoError(t, os.Chtimes(f.URL, time.Time{}, touched.ModTime))
 	require.NotEqual(t, touched.Identity, found(t, f.URL).Identity)
 }
+
+// An archive of webhooks is no table, whatever its ending: the command for it is named.
+func TestAnArchiveAmongTablesIsToldWithItsCommand(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	archive := filepath.Join(dir, "webhooks.jsonl.gz")
+	require.NoError(t, os.WriteFile(archive, []byte(`{"event":{"id":"e1","type":"RENEWAL"}}`+"\n"), 0o600))
+	_, err := exports.Find(t.Context(), []string{dir}, exports.Transactions)
+	require.ErrorContains(t, err, "has no file of the feed transactions by name")
+	require.ErrorContains(t, err, "sluice backfill events")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "transactions.csv"), nil, 0o600))
+	listing, err := exports.Find(t.Context(), []string{dir}, exports.Transactions)
+	require.NoError(t, err)
+	require.Len(t, listing.Files, 1)
+	require.Contains(t, listing.Warnings[0], "sluice backfill events")
+	_, err = exports.OpenTransactions(t.Context(), exports.File{URL: archive}, exports.Options{})
+	require.ErrorContains(t, err, "it holds JSON, and no header of an export")
+	require.ErrorContains(t, err, "sluice backfill events")
+}

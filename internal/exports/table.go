@@ -118,6 +118,10 @@ func (t *table) lacks(names, missing []string) error {
 			return err
 		}
 	}
+	if len(names) > 0 && strings.HasPrefix(names[0], "{") {
+		err.Reason, err.Remedy = "it holds JSON, and no header of an export", replayArchive
+		return err
+	}
 	if len(names) == 1 {
 		err.Reason = "the first line has neither commas nor semicolons, so it is no header of an export"
 		err.Remedy = "name a file as it was delivered"

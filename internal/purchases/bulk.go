@@ -31,6 +31,9 @@ type BulkConfig struct {
 	Subscriptions outbox.Subscriptions
 	Source        string // who tells of the links, as customer_aliases keeps it
 	Now           func() time.Time
+	// UsedUpBefore marks purchases made before then that nobody told of so far: their
+	// consumables were used up. Whatever tells of them later, the mark stays. Zero: none.
+	UsedUpBefore time.Time
 }
 
 // Bulk records many statements at once, on a connection of its own. What it leaves is
@@ -113,15 +116,27 @@ type Plan struct {
 	noted  []versionRow       // statements that may have been written down before
 	groups [][]string         // ids that are one customer, as told
 	told   map[[2]string]bool // links that were written, or were there
+	links  [][2]string        // those that were written
 	events []events.Event
 }
 
-// Players returns whom the plan concerns: owners of purchases, as stated. Links are not counted.
+// Players returns whom the plan concerns: whose the purchases that change are and were,
+// and, once they are written, one of each two ids that turned out to be one customer,
+// where neither is named already.
 func (p *Plan) Players() []string {
 	players := map[string]bool{}
 	for _, c := range p.Changes {
-		players[c.After.Owner.Value] = true
+		players[c.After.Owner.Value], players[c.After.Buyer.Value] = true, true
+		if c.Before != nil {
+			players[c.Before.Owner.Value], players[c.Before.Buyer.Value] = true, true
+		}
 	}
+	for _, l := range p.links {
+		if !players[l[0]] && !players[l[1]] {
+			players[l[0]] = true
+		}
+	}
+	delete(players, "")
 	return slices.Sorted(maps.Keys(players))
 }
 

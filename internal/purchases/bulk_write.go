@@ -53,6 +53,7 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 			into = &r.changed
 		}
 		appendPurchase(into, &c.After, c.version+c.steps, now, id)
+		b.mark(into, c)
 		if !c.New() {
 			into.Int(c.version)
 		}
@@ -64,7 +65,7 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 			b.appendVersion(fact, now)
 		}
 	}
-	if err := postgres.Copy(ctx, b.conn, "purchases", bulkPurchaseColumns, &r.purchases); err != nil {
+	if err := postgres.Copy(ctx, b.conn, "purchases", b.columns(), &r.purchases); err != nil {
 		return err
 	}
 	if err := postgres.Copy(ctx, b.conn, "purchase_versions", bulkVersionColumns, &r.versions); err != nil {
@@ -88,12 +89,30 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	return nil
 }
 
+// columns are those of purchases that mark and what comes before it write.
+func (b *Bulk) columns() []string {
+	if b.config.UsedUpBefore.IsZero() {
+		return bulkPurchaseColumns
+	}
+	return append(slices.Clone(bulkPurchaseColumns), "used_up")
+}
+
+// mark writes whether the consumables of a purchase were used up: of one that nobody had
+// told of, from before the cut-off. What was known has brought what it brings.
+func (b *Bulk) mark(into *postgres.CopyRows, c *Change) {
+	if b.config.UsedUpBefore.IsZero() {
+		return
+	}
+	bought := c.After.PurchasedAt.Value
+	into.Bool((c.New() || !c.Before.Confirmed()) && !bought.IsZero() && bought.Before(b.config.UsedUpBefore))
+}
+
 // update changes the rows that exist, unless one of them moved on.
 func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
 	if b.rows.changed.Len() == 0 {
 		return nil
 	}
-	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(bulkPurchaseColumns), "known_version"), &b.rows.changed); err != nil {
+	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(b.columns()), "known_version"), &b.rows.changed); err != nil {
 		return err
 	}
 	// Locked in the order of keys first.
@@ -101,7 +120,7 @@ func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
 			SELECT p.transaction_id, p.store, p.environment FROM (SELECT * FROM `+changedTable+` ORDER BY transaction_id, store, environment) r
 			JOIN purchases p ON p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment
 			WHERE p.version = r.known_version FOR NO KEY UPDATE OF p)
-		UPDATE purchases p SET (`+names("")+`) = ROW(`+names("r.")+`)
+		UPDATE purchases p SET (used_up, `+names("")+`) = ROW(p.used_up OR r.used_up, `+names("r.")+`)
 		FROM `+changedTable+` r
 		WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.version = r.known_version
 			AND (SELECT count(*) FROM locked) > 0`)
@@ -182,7 +201,9 @@ func (b *Bulk) link(ctx context.Context, tx *sqlx.Tx, plan *Plan) ([]events.Even
 	plan.Linked = len(found)
 	news := make(map[[2]string]bool, len(found))
 	for _, l := range found {
-		news[[2]string{l.ID, l.Of}] = true
+		link := [2]string{l.ID, l.Of}
+		news[link] = true
+		plan.links = append(plan.links, link)
 	}
 	var list []events.Event
 	for _, group := range plan.groups {

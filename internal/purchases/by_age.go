@@ -17,9 +17,16 @@ const (
 	oldWebhooks = ` FROM webhook_events w WHERE received_at < $1 AND` + notOwed
 	oldKeys     = ` FROM webhook_keys k WHERE received_at < $1 AND NOT EXISTS (SELECT FROM webhook_events w WHERE w.id = k.webhook_id)`
 
-	// A statement that came when its month was dropped already lies with the rest.
+	// A statement that came when its month was dropped already lies with the rest. What
+	// holds a month holds it, too (internal/retention, versionPins).
 	lateVersions = ` FROM purchase_versions_rest v WHERE said_at < $1
-		AND NOT EXISTS (SELECT FROM claims c WHERE c.transaction_id = v.transaction_id AND c.state = 'pending')`
+		AND NOT EXISTS (SELECT FROM claims c WHERE c.transaction_id = v.transaction_id AND c.state = 'pending')
+		AND v.transaction_id NOT IN (SELECT t.id FROM outbox o CROSS JOIN LATERAL (
+			SELECT o.payload->'data'->>'transaction_id' AS id UNION ALL SELECT json_object_keys(o.payload->'data'->'transactions')) t
+			WHERE o.event_id LIKE '%.changed' AND t.id IS NOT NULL)
+		AND v.transaction_id NOT IN (SELECT t.id FROM dead_letters d CROSS JOIN LATERAL (
+			SELECT coalesce(m[1], m[2]) AS id FROM regexp_matches(encode(d.payload, 'escape'), '"transaction_id":"([^"]*)"|"([^"]*)":[0-9]+[,}]', 'g') m) t
+			WHERE d.resolved_at IS NULL AND d.event_id LIKE '%.changed' AND t.id IS NOT NULL)`
 
 	// but leaves the rows of some partitions out.
 	but = ` AND w.tableoid <> ALL ($2::text[]::regclass[]::oid[])`
@@ -83,7 +90,7 @@ func (s *Store) CountWebhookKeys(ctx context.Context, before time.Time) (n int64
 
 // DeleteLateVersions deletes statements made before a time that came when those of
 // their month were gone, at most limit of them, and returns how many. Those about a
-// purchase that somebody claims stay.
+// purchase that somebody claims, or of which a delivery is owed or set aside, stay.
 func (s *Store) DeleteLateVersions(ctx context.Context, before time.Time, limit int) (int, error) {
 	var n int
 	err := s.db.GetContext(ctx, &n, `WITH gone AS (

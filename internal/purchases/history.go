@@ -47,6 +47,7 @@ func (h History) Bought(packageOf func(Recorded) (p economy.Package, version int
 			Owner:    h.OwnerOf(p.Purchase) == h.Customer.ID,
 			Buyer:    p.Buyer.Known() && h.customerOf(p.Buyer.Value) == h.Customer.ID,
 			Counts:   p.Key.Environment == economy.Production || sandbox,
+			UsedUp:   p.UsedUp,
 		}
 		if bundle, version, ok := packageOf(p); ok { // otherwise it brings nothing, and still ends what it replaced
 			b.Package, b.CatalogVersion = bundle, version

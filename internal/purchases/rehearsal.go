@@ -94,6 +94,7 @@ func (r *Rehearsal) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	at, id := b.config.Now(), outbox.NewID()
 	for _, c := range plan.Changes {
 		appendPurchase(&b.rows.changed, &c.After, c.version+c.steps, at, id)
+		b.mark(&b.rows.changed, c)
 		b.rows.changed.Int(c.version)
 		b.rows.changed.End()
 		players = append(players, c.After.Owner.Value, c.After.Buyer.Value)
@@ -101,13 +102,14 @@ func (r *Rehearsal) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 			players = append(players, c.Before.Owner.Value, c.Before.Buyer.Value)
 		}
 	}
-	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(bulkPurchaseColumns), "known_version"), &b.rows.changed); err != nil {
+	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(b.columns()), "known_version"), &b.rows.changed); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO rehearsed_purchases (transaction_id, store, environment, recorded_at, catalog_version, `+names("")+`)
-		SELECT r.transaction_id, r.store, r.environment, r.recorded_at, coalesce((SELECT p.catalog_version FROM real_purchases p
-			WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment), 0), `+names("r.")+` FROM `+changedTable+` r
-		ON CONFLICT (transaction_id, store, environment) DO UPDATE SET (`+names("")+`) = ROW(`+names("excluded.")+`)`)
+	_, err := tx.ExecContext(ctx, `INSERT INTO rehearsed_purchases AS d (transaction_id, store, environment, recorded_at, catalog_version, used_up, `+names("")+`)
+		SELECT r.transaction_id, r.store, r.environment, r.recorded_at, coalesce(p.catalog_version, 0), r.used_up OR coalesce(p.used_up, false), `+names("r.")+`
+		FROM `+changedTable+` r
+		LEFT JOIN real_purchases p ON p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment
+		ON CONFLICT (transaction_id, store, environment) DO UPDATE SET (used_up, `+names("")+`) = ROW(d.used_up OR excluded.used_up, `+names("excluded.")+`)`)
 	if err != nil {
 		return fmt.Errorf("rehearse: %w", err)
 	}

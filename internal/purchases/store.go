@@ -51,11 +51,12 @@ type Recorded struct {
 	Version        int64 // 0: there is no row
 	CatalogVersion int64 // 0: no catalogue knew its product yet
 	RecordedAt     time.Time
+	UsedUp         bool // from before a backfill's cut-off: as a consumable it brings no items
 }
 
 const purchaseColumns = `transaction_id, store, environment, recorded_at, catalog_version, purchased_at, expires_at, grace_until, ended_at,
 	refunded_at, resumes_at, version, quantity, renewal_number, paid_micros, paid_usd_micros, reversed, app_user_id, buyer, product_id,
-	original_transaction_id, ownership, period, paid_currency, intent, intent_detail, stamps`
+	original_transaction_id, ownership, period, paid_currency, intent, intent_detail, stamps, used_up`
 
 // purchaseRow is a row of purchases as the driver or JSON brings it.
 type purchaseRow struct {
@@ -86,6 +87,7 @@ type purchaseRow struct {
 	Intent         string          `db:"intent" json:"intent"`
 	IntentDetail   string          `db:"intent_detail" json:"intent_detail"`
 	Stamps         json.RawMessage `db:"stamps" json:"stamps"`
+	UsedUp         bool            `db:"used_up" json:"used_up"`
 }
 
 func (r purchaseRow) key() economy.PurchaseKey {
@@ -102,7 +104,7 @@ func (r purchaseRow) recorded() (Recorded, error) {
 	p.Refund.Value = economy.Refund{At: moment(r.RefundedAt), Reversed: r.Reversed}
 	p.Intent.Value = economy.Intent{Code: r.Intent, Detail: r.IntentDetail, Resumes: moment(r.ResumesAt)}
 	err := decodeStamps(r.Stamps, &p)
-	return Recorded{Purchase: p, Version: r.Version, CatalogVersion: r.CatalogVersion, RecordedAt: r.RecordedAt.UTC()}, err
+	return Recorded{Purchase: p, Version: r.Version, CatalogVersion: r.CatalogVersion, RecordedAt: r.RecordedAt.UTC(), UsedUp: r.UsedUp}, err
 }
 
 func moment(t *time.Time) time.Time {

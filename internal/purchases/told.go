@@ -66,7 +66,7 @@ func (t Told) After(merged Merged) (h History, ok bool, err error) {
 	if h, err = t.found.history(concerned[0], t.links, key.TransactionID); err != nil {
 		return History{}, false, err
 	}
-	after := Recorded{Purchase: merged.Purchase, Version: merged.KnownVersion + 1, CatalogVersion: t.Known.CatalogVersion, RecordedAt: merged.RecordedAt}
+	after := Recorded{Purchase: merged.Purchase, Version: merged.KnownVersion + 1, CatalogVersion: t.Known.CatalogVersion, RecordedAt: merged.RecordedAt, UsedUp: t.Known.UsedUp}
 	if at := slices.IndexFunc(h.Purchases, func(p Recorded) bool { return p.Key == key }); at >= 0 {
 		h.Purchases[at] = after
 	} else {

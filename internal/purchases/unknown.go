@@ -3,6 +3,7 @@ package purchases
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,57 +34,134 @@ func (s *Store) CurrentCatalog(ctx context.Context) (version int64, err error) {
 	return version, err
 }
 
-// Unfolded returns the events that have customers folded who bought what no catalogue
-// had then, and the given one has: at most limit of them. A fold binds the purchase, so
-// a later call returns others. Whoever is to be folded for that already is left out, and
-// so is whose fold an operator has to look at.
-func (s *Store) Unfolded(ctx context.Context, catalog economy.Catalog, at time.Time, limit int) ([]events.Event, error) {
-	var unknown []struct {
-		Store   string `db:"store"`
-		Product string `db:"product_id"`
+// product is one of a store's.
+type product struct {
+	Store   string `db:"store"`
+	Product string `db:"product_id"`
+}
+
+// unbound lists the products of purchases that no catalogue had when they were folded, or
+// that were not folded yet: those that a catalogue has, and those that it lacks.
+func (s *Store) unbound(ctx context.Context, catalog economy.Catalog) (has, lacks []product, err error) {
+	var list []product
+	if err := s.db.SelectContext(ctx, &list, unknownQuery, unknownMax); err != nil {
+		return nil, nil, fmt.Errorf("read unknown products: %w", err)
 	}
-	if err := s.db.SelectContext(ctx, &unknown, unknownQuery, unknownMax); err != nil {
-		return nil, fmt.Errorf("read unknown products: %w", err)
-	}
-	var stores, products []string
-	for _, u := range unknown {
-		if _, ok := catalog.PackageOf(economy.Store(u.Store), u.Product); ok {
-			stores, products = append(stores, u.Store), append(products, u.Product)
+	for _, p := range list {
+		if _, ok := catalog.PackageOf(economy.Store(p.Store), p.Product); ok {
+			has = append(has, p)
+		} else {
+			lacks = append(lacks, p)
 		}
 	}
-	if len(stores) == 0 {
-		return nil, nil
+	return has, lacks, nil
+}
+
+// UnknownProduct is a product that was bought and that a catalogue does not have.
+type UnknownProduct struct {
+	Store     string `db:"store" json:"store"`
+	Product   string `db:"product_id" json:"product"`
+	Purchases int64  `db:"purchases" json:"purchases"`
+}
+
+// Unknown returns the products that were bought and that a catalogue does not have, those
+// that were bought most first.
+func (s *Store) Unknown(ctx context.Context, catalog economy.Catalog) ([]UnknownProduct, error) {
+	_, lacks, err := s.unbound(ctx, catalog)
+	if err != nil || len(lacks) == 0 {
+		return nil, err
 	}
-	var customers []string
-	if err := s.db.SelectContext(ctx, &customers, `SELECT DISTINCT p.id FROM unnest($1::text[], $2::text[]) AS k(store, product_id) CROSS JOIN LATERAL (
+	stores, products := columnsOf(lacks)
+	var list []UnknownProduct
+	if err := s.db.SelectContext(ctx, &list, `SELECT k.store, k.product_id, n.purchases FROM unnest($1::text[], $2::text[]) AS k(store, product_id) CROSS JOIN LATERAL (
+			SELECT count(*) AS purchases FROM purchases WHERE catalog_version = 0 AND product_id <> '' AND store = k.store AND product_id = k.product_id) AS n
+		ORDER BY n.purchases DESC, k.store, k.product_id`, postgres.Array(stores), postgres.Array(products)); err != nil {
+		return nil, fmt.Errorf("count unknown products: %w", err)
+	}
+	return list, nil
+}
+
+func columnsOf(list []product) (stores, products []string) {
+	for _, p := range list {
+		stores, products = append(stores, p.Store), append(products, p.Product)
+	}
+	return stores, products
+}
+
+// Unfolded returns the events that have customers folded who bought what no catalogue
+// had then, and the given one has. A fold binds the purchase, so a later call returns
+// others. With those that are owed already they are at most limit; whose fold an operator
+// has to look at is left out, and counts for nobody.
+func (s *Store) Unfolded(ctx context.Context, catalog economy.Catalog, at time.Time, limit int) ([]events.Event, error) {
+	has, _, err := s.unbound(ctx, catalog)
+	if err != nil || len(has) == 0 {
+		return nil, err
+	}
+	for ask := limit; ; ask *= 2 {
+		customers, err := s.boughtOf(ctx, has, ask)
+		if err != nil {
+			return nil, err
+		}
+		bought := len(customers)
+		slices.Sort(customers)
+		customers = slices.Compact(customers)
+		fresh, owed, err := s.notFolded(ctx, catalog, at, customers)
+		if err != nil {
+			return nil, err
+		}
+		if len(fresh)+owed >= limit || bought < ask || ask >= unfoldedMax {
+			return fresh[:min(len(fresh), max(0, limit-owed))], nil
+		}
+	}
+}
+
+// unfoldedMax bounds the purchases that are looked at, however many dead letters there are.
+const unfoldedMax = 100_000
+
+// boughtOf returns whose the purchases of products are that are not bound to a catalogue,
+// of at most limit purchases.
+func (s *Store) boughtOf(ctx context.Context, list []product, limit int) (customers []string, err error) {
+	stores, products := columnsOf(list)
+	if err := s.db.SelectContext(ctx, &customers, `SELECT p.id FROM unnest($1::text[], $2::text[]) AS k(store, product_id) CROSS JOIN LATERAL (
 			SELECT CASE app_user_id WHEN '' THEN buyer ELSE app_user_id END AS id FROM purchases
 			WHERE catalog_version = 0 AND product_id <> '' AND store = k.store AND product_id = k.product_id AND (app_user_id <> '' OR buyer <> '')
 			LIMIT $3) AS p
 		LIMIT $3`, postgres.Array(stores), postgres.Array(products), limit); err != nil {
 		return nil, fmt.Errorf("read who bought unknown products: %w", err)
 	}
+	return customers, nil
+}
+
+// notFolded returns the events of those whose fold is not owed and not dead, and how many
+// are owed.
+func (s *Store) notFolded(ctx context.Context, catalog economy.Catalog, at time.Time, customers []string) (fresh []events.Event, owed int, err error) {
 	cause := "catalogue-" + strconv.FormatInt(catalog.Version, 10)
 	list, ids := make([]events.Event, len(customers)), make([]string, len(customers))
 	for i, id := range customers {
 		list[i] = events.NewStoreCustomerChanged(events.Bulk, events.CustomerCatalogue, cause, id, at)
 		ids[i] = list[i].ID
 	}
-	var under []string
-	if err := s.db.SelectContext(ctx, &under, `SELECT event_id FROM outbox WHERE event_id = ANY($1)
-		UNION SELECT event_id FROM dead_letters WHERE event_id = ANY($1) AND resolved_at IS NULL`, postgres.Array(ids)); err != nil {
-		return nil, fmt.Errorf("read who is folded: %w", err)
+	var under []struct {
+		ID   string `db:"event_id"`
+		Owed bool   `db:"owed"`
+	}
+	if err := s.db.SelectContext(ctx, &under, `SELECT event_id, bool_or(owed) AS owed FROM (SELECT event_id, true AS owed FROM outbox WHERE event_id = ANY($1)
+		UNION ALL SELECT event_id, false FROM dead_letters WHERE event_id = ANY($1) AND resolved_at IS NULL) u GROUP BY event_id`, postgres.Array(ids)); err != nil {
+		return nil, 0, fmt.Errorf("read who is folded: %w", err)
 	}
 	known := make(map[string]bool, len(under))
-	for _, id := range under {
-		known[id] = true
-	}
-	rest := list[:0]
-	for _, event := range list {
-		if !known[event.ID] {
-			rest = append(rest, event)
+	for _, event := range under {
+		known[event.ID] = true
+		if event.Owed {
+			owed++
 		}
 	}
-	return rest, nil
+	for _, event := range list {
+		if !known[event.ID] {
+			fresh = append(fresh, event)
+		}
+	}
+	return fresh, owed, nil
 }
 
 // StillCurrent is the guard of what follows from a version of the catalogue: it is

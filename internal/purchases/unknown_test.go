@@ -53,7 +53,23 @@ func TestWhoBoughtWhatTheCatalogueHasByNowIsFoundOnce(t *testing.T) {
 		INSERT INTO dead_letters (event_id, consumer, lane, subject, payload, attempts, error) SELECT event_id, consumer, lane, subject, 'x', 1, 'x' FROM gone`)
 	require.NoError(t, err)
 	require.Empty(t, found(10), "an operator looks at them")
+	for i := range 5 {
+		fact := sold(fmt.Sprint("more", i), fmt.Sprint("more-", i/3), i)
+		fact.Product = "novelty"
+		b.record(t, fact)
+	}
+	require.Len(t, found(1), 1, "they are in nobody's way")
+	require.ElementsMatch(t, []string{"more-0", "more-1"}, found(2))
+	list, err = b.store.Unfolded(t.Context(), catalog, hour(9), 1)
+	require.NoError(t, err)
+	require.Equal(t, outbox.Applied, b.commit(t, outbox.Effects{Guard: purchases.StillCurrent{Version: 1}, Events: list}))
+	require.Empty(t, found(1), "one is owed: no more at once")
+	require.Len(t, found(2), 1)
 	_, err = b.db.Exec("UPDATE dead_letters SET resolved_at = now(), resolution = 'x'")
 	require.NoError(t, err)
-	require.Len(t, found(10), 4)
+	require.Len(t, found(10), 5, "one of the six is owed")
+
+	unknown, err := b.store.Unknown(t.Context(), catalog)
+	require.NoError(t, err)
+	require.Equal(t, []purchases.UnknownProduct{{Store: "app_store", Product: "nowhere", Purchases: 3}}, unknown)
 }

@@ -19,14 +19,18 @@ type Report struct {
 	Wished     int64                      `json:"purchases_wished"` // customers whose purchases are to be read again
 	Read       int64                      `json:"purchases_read"`   // of them, those that were by now
 	News       int64                      `json:"purchases_news"`   // facts about purchases that this brought and we did not know
-	Results    []Result                   `json:"results"`          // all but those that agree
+	Results    []Result                   `json:"results"`          // all but those that agree, resultsMax of them; Runner.Each has all
+	More       int64                      `json:"results_left_out"` // because of that
 }
+
+// resultsMax bounds the results that a report holds, drift first.
+const resultsMax = 1000
 
 // Total sums the drifts of a currency.
 type Total struct {
-	Players int64 `json:"players"`
-	Units   int64 `json:"units"` // without their signs
-	Net     int64 `json:"net"`   // provider less ledger
+	Players int64 `db:"players" json:"players"`
+	Units   int64 `db:"units" json:"units"` // without their signs
+	Net     int64 `db:"net" json:"net"`     // provider less ledger
 }
 
 // Drifting reports whether a difference remains.
@@ -52,22 +56,30 @@ func (r *Runner) report(ctx context.Context, run run) (Report, error) {
 	if err := r.DB.GetContext(ctx, &out.Wished, "SELECT wished FROM reconcile_runs WHERE id = $1", run.ID); err != nil {
 		return out, fmt.Errorf("reconcile: report: %w", err)
 	}
-	if err := r.DB.SelectContext(ctx, &out.Results, "SELECT "+resultColumns+" FROM reconciliations WHERE run_id = $1 AND outcome <> 'agrees' ORDER BY outcome, customer_id, currency", run.ID); err != nil {
+	if err := r.DB.SelectContext(ctx, &out.Results, "SELECT "+resultColumns+" FROM reconciliations WHERE run_id = $1 AND outcome <> 'agrees' ORDER BY outcome, customer_id, currency LIMIT $2",
+		run.ID, resultsMax); err != nil {
 		return out, fmt.Errorf("reconcile: report: %w", err)
 	}
+	for outcome, n := range out.Outcomes {
+		if outcome != Agrees {
+			out.More += n
+		}
+	}
+	out.More -= int64(len(out.Results))
 	if err := r.DB.QueryRowxContext(ctx, `SELECT count(DISTINCT r.app_user_id), coalesce(sum(r.changed), 0) FROM customer_readings r
 		WHERE r.started_at >= $2 AND $3 > 0 AND r.app_user_id IN (SELECT customer_id FROM reconciliations WHERE run_id = $1)`, run.ID, run.StartedAt, out.Wished).Scan(&out.Read, &out.News); err != nil {
 		return out, fmt.Errorf("reconcile: report: %w", err)
 	}
-	for _, one := range out.Results {
-		if one.Outcome != Drift {
-			continue
-		}
-		total := out.Drifts[one.Currency]
-		total.Players++
-		total.Units += max(one.Drift, -one.Drift)
-		total.Net += one.Drift
-		out.Drifts[one.Currency] = total
+	var totals []struct {
+		Currency economy.Currency `db:"currency"`
+		Total
+	}
+	if err := r.DB.SelectContext(ctx, &totals, `SELECT currency, count(*) AS players, sum(abs(provider - ledger))::bigint AS units, sum(provider - ledger)::bigint AS net
+		FROM reconciliations WHERE run_id = $1 AND outcome = 'drift' GROUP BY currency`, run.ID); err != nil {
+		return out, fmt.Errorf("reconcile: report: %w", err)
+	}
+	for _, one := range totals {
+		out.Drifts[one.Currency] = one.Total
 	}
 	return out, nil
 }

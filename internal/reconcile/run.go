@@ -62,6 +62,7 @@ type Runner struct {
 	Log       *slog.Logger
 	Settle    time.Duration                              // between the looks at a difference; 0: SettleDefault
 	Progress  func(customers int)                        // may be nil
+	Settling  func(Settling)                             // may be nil; called before each wait for a second look, and after it with the zero Settling
 	Wait      func(context.Context, time.Duration) error // nil: by the real clock
 }
 

@@ -28,6 +28,28 @@ func (r *Runner) suspects(ctx context.Context, run run, scope Scope) error {
 	}
 }
 
+// Settling is a wait for differences to last.
+type Settling struct {
+	Customers int64     // whose balances differ, and who are looked at again
+	Until     time.Time // when the next of them is
+}
+
+// settled waits until a customer may be looked at again, and says so.
+func (r *Runner) settled(ctx context.Context, run run, due time.Time) error {
+	length := due.Sub(r.Now())
+	if r.Settling == nil || length <= 0 {
+		return r.sleep(ctx, length)
+	}
+	now := Settling{Until: due}
+	if err := r.DB.GetContext(ctx, &now.Customers, "SELECT count(DISTINCT customer_id) FROM reconciliations WHERE run_id = $1 AND outcome = 'suspect'", run.ID); err != nil {
+		return err
+	}
+	r.Settling(now)
+	err := r.sleep(ctx, length)
+	r.Settling(Settling{})
+	return err
+}
+
 func (r *Runner) lookAgain(ctx context.Context, run run, scope Scope, id string, settle time.Duration) error {
 	var before []Result
 	if err := r.DB.SelectContext(ctx, &before, `SELECT customer_id, currency, ledger, provider, provider - ledger AS drift, outcome, why, read_at, looks
@@ -41,7 +63,7 @@ func (r *Runner) lookAgain(ctx context.Context, run run, scope Scope, id string,
 			due = at
 		}
 	}
-	if err := r.sleep(ctx, due.Sub(r.Now())); err != nil {
+	if err := r.settled(ctx, run, due); err != nil {
 		return err
 	}
 	customer, err := r.Customers.Customer(ctx, id)

@@ -22,8 +22,10 @@ type Archived struct {
 	Body        []byte            // byte for byte, but for what was redacted
 }
 
-// Append appends the line of a webhook, without its end. The body stands in it as it
-// is, as the member body, where that is JSON on one line; otherwise as body_base64.
+// Append appends the line of a webhook, without its end. The body stands in it as the
+// member body: byte for byte where it is JSON on one line, and without the space between
+// its tokens where it is JSON on several, or with an end of line; it means the same. What
+// is no JSON is body_base64.
 func (a Archived) Append(line []byte) []byte {
 	head, err := json.Marshal(struct {
 		ReceivedAt  time.Time         `json:"received_at"`
@@ -37,10 +39,17 @@ func (a Archived) Append(line []byte) []byte {
 		panic(err)
 	}
 	line = append(line, head[:len(head)-1]...)
-	if utf8.Valid(a.Body) && !bytes.ContainsAny(a.Body, "\r\n") && len(bytes.TrimSpace(a.Body)) == len(a.Body) && json.Valid(a.Body) {
-		line = append(append(line, `,"body":`...), a.Body...)
-	} else {
+	switch {
+	case !utf8.Valid(a.Body) || !json.Valid(a.Body):
 		line = append(base64.StdEncoding.AppendEncode(append(line, `,"body_base64":"`...), a.Body), '"')
+	case bytes.ContainsAny(a.Body, "\r\n") || len(bytes.TrimSpace(a.Body)) != len(a.Body):
+		var one bytes.Buffer
+		if err := json.Compact(&one, a.Body); err != nil { // it is valid
+			panic(err)
+		}
+		line = append(append(line, `,"body":`...), one.Bytes()...)
+	default:
+		line = append(append(line, `,"body":`...), a.Body...)
 	}
 	return append(line, '}')
 }

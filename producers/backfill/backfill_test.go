@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -174,41 +172,5 @@ func TestABackfillBesideWebhooksOfTheSamePurchases(t *testing.T) {
 		requireSame(t, known(t, slow.db), known(t, db))
 		require.Equal(t, count(t, db, "SELECT count(*) FROM purchases"), count(t, db, "SELECT count(*) FROM purchases JOIN (SELECT store, environment, transaction_id, max(version) AS version FROM "+
 			named+" n GROUP BY 1, 2, 3) told USING (store, environment, transaction_id, version)"), "everybody is told of the last change")
-	})
-}
-
-// A process that is killed at any row goes on where it was: five times, and the end is
-// that of one clean run.
-func TestABackfillKilledFiveTimesEndsAsOneThatWasNot(t *testing.T) {
-	t.Parallel()
-	dir := folder(t, 2000)
-	clean := testenv.Postgres(t)
-	_, err := runFiles(t.Context(), newEngine(clean), dir)
-	require.NoError(t, err)
-	t.Run("killed", func(t *testing.T) {
-		db := testenv.Postgres(t)
-		self, err := os.Executable()
-		require.NoError(t, err)
-		kills := 0
-		for done := false; !done; {
-			process := exec.CommandContext(t.Context(), self, dir)
-			process.Env = append(os.Environ(), childURL+"="+testenv.PostgresURL(t))
-			process.Stderr = os.Stderr
-			require.NoError(t, process.Start())
-			before := count(t, db, "SELECT coalesce(sum(row_done), 0) FROM backfill_files")
-			if kills < 5 {
-				// Once it has committed something, so that all five kills hit a run under way.
-				require.Eventually(t, func() bool {
-					return count(t, db, "SELECT coalesce(sum(row_done), 0) FROM backfill_files") > before+100
-				}, time.Minute, time.Millisecond)
-				require.NoError(t, process.Process.Kill())
-				kills++
-			}
-			done = process.Wait() == nil
-		}
-		require.Equal(t, 5, kills)
-		require.Equal(t, 1, count(t, db, "SELECT count(*) FROM backfill_runs WHERE state = 'done'"))
-		require.Equal(t, 6000, count(t, db, "SELECT sum(row_new + row_changed + row_same) FROM backfill_files"))
-		requireSame(t, whole(t, clean), whole(t, db))
 	})
 }

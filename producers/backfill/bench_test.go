@@ -2,6 +2,7 @@ package backfill_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -51,20 +52,46 @@ func fromEnv(name string, or int) int {
 //
 //	go test -run '^$' -bench Backfill -benchtime 1x -timeout 30m ./producers/backfill
 func BenchmarkBackfill(b *testing.B) {
+	rows := int64(fromEnv("BACKFILL_ROWS", benchRows))
+	dir := b.TempDir()
+	path := export(b, dir, "transactions.csv.gz", generator.Options{Seed: 1, Rows: rows, Format: generator.Gzip})
+	benchFiles(b, rows, dir, []string{path})
+}
+
+// BenchmarkVersions is BenchmarkBackfill of an export of all versions of the format, a
+// file each (generator.Mixed). What it is compared with is a plain COPY of each file into
+// a table of its columns, one after the other; of template 5, whose quotes no CSV reader
+// understands, a copy of the file with doubled ones.
+//
+//	go test -run '^$' -bench Versions -benchtime 1x -timeout 30m ./producers/backfill
+func BenchmarkVersions(b *testing.B) {
+	rows := int64(fromEnv("BACKFILL_ROWS", benchRows))
+	dir := b.TempDir()
+	plain := mixed(b, dir, generator.Options{Seed: 1, Rows: rows, Format: generator.Gzip})
+	for i, opts := range generator.Mixed(generator.Options{Seed: 1, Rows: rows, Format: generator.Gzip}) {
+		if opts.Version == 5 {
+			opts.Standard = true
+			plain[i] = export(b, b.TempDir(), filepath.Base(plain[i]), opts)
+		}
+	}
+	benchFiles(b, rows, dir, plain)
+}
+
+// benchFiles measures a backfill of a folder. plain are its files as they are copied.
+func benchFiles(b *testing.B, rows int64, dir string, plain []string) {
+	b.Helper()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as cmd/sluice does
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(backfill.MemoryLimit))
-	rows := int64(fromEnv("BACKFILL_ROWS", benchRows))
-	path := export(b, b.TempDir(), "transactions.csv.gz", generator.Options{Seed: 1, Rows: rows, Format: generator.Gzip})
 	for range b.N {
 		db := benchServer(b)
-		before := plainCopy(b, db, path)
+		before := plainCopies(b, db, plain)
 		debug.FreeOSMemory()
 		heap := watchHeap(b)
 		engine := newEngine(db)
 		engine.Chunk, engine.Workers = fromEnv("BACKFILL_CHUNK", 0), fromEnv("BACKFILL_WORKERS", benchWorkers)
 		own, server := ownCPU(b), serverCPU(b, db)
 		started := time.Now()
-		run, err := runFiles(b.Context(), engine, path)
+		run, err := runFiles(b.Context(), engine, dir)
 		took := time.Since(started)
 		require.NoError(b, err)
 		b.ReportMetric(perRow(ownCPU(b)-own, rows), "own-us/row")
@@ -74,7 +101,7 @@ func BenchmarkBackfill(b *testing.B) {
 		peak := heap()
 		b.ReportMetric(float64(rows)/took.Seconds(), "rows/s")
 		b.ReportMetric(float64(peak)/(1<<20), "MiB")
-		after := plainCopy(b, db, path)
+		after := plainCopies(b, db, plain)
 		b.ReportMetric(perRow(ownCPU(b)-own, rows), "copy-own-us/row")
 		b.ReportMetric(perRow(serverCPU(b, db)-server, rows), "copy-server-us/row")
 		plain := (before + after) / 2
@@ -82,12 +109,21 @@ func BenchmarkBackfill(b *testing.B) {
 		b.ReportMetric(plain.Seconds()/took.Seconds(), "ratio")
 		b.ReportMetric(float64(count(b, db, "SELECT count(*) FROM outbox")), "owed")
 		started = time.Now()
-		again, err := runFiles(b.Context(), engine, path)
+		again, err := runFiles(b.Context(), engine, dir)
 		require.NoError(b, err)
 		require.Equal(b, backfill.Counts{Same: rows, Bytes: run.Counts.Bytes}, again.Counts)
 		b.ReportMetric(float64(rows)/time.Since(started).Seconds(), "again-rows/s")
 		b.ReportMetric(0, "ns/op")
 	}
+}
+
+// plainCopies copies files one after the other.
+func plainCopies(b *testing.B, db *sqlx.DB, paths []string) (took time.Duration) {
+	b.Helper()
+	for _, path := range paths {
+		took += plainCopy(b, db, path)
+	}
+	return took
 }
 
 // benchServer is a server as sluice dev starts it.
@@ -117,8 +153,12 @@ func plainCopy(b *testing.B, db *sqlx.DB, path string) time.Duration {
 	started := time.Now()
 	zipped, err := gzip.NewReader(bufio.NewReaderSize(file, 1<<18))
 	require.NoError(b, err)
-	r := csv.NewReader(zipped)
+	lines := bufio.NewReader(zipped)
+	r := csv.NewReader(lines)
 	r.ReuseRecord = true
+	if start, err := lines.Peek(200); err == nil && bytes.IndexByte(start, ',') < 0 {
+		r.Comma = ';'
+	}
 	header, err := r.Read()
 	require.NoError(b, err)
 	columns := append([]string{}, header...)

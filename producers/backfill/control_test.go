@@ -111,10 +111,21 @@ func TestARunPausesBeforeTooManyPlayersAreChanged(t *testing.T) {
 	require.LessOrEqual(t, count(t, db, "SELECT count(DISTINCT app_user_id) FROM purchases"), 10)
 	require.LessOrEqual(t, run.Players, int64(10))
 	require.Positive(t, run.Players)
-	engine.ImpactMax = 1000
+	require.Equal(t, int(run.Players), count(t, db, "SELECT count(*) FROM backfill_players"))
+	var all int64
+	t.Run("elsewhere, without a pause", func(t *testing.T) {
+		engine := newEngine(testenv.Postgres(t))
+		engine.ImpactMax = 1000
+		run, err := runFiles(t.Context(), engine, dir)
+		require.NoError(t, err)
+		all = run.Players
+	})
+	engine.ImpactMax = all // exactly: whoever was changed before the pause does not count again
 	run, err = runFiles(t.Context(), engine, dir)
 	require.NoError(t, err)
 	require.Equal(t, int64(900), run.Counts.Rows())
+	require.Equal(t, all, run.Players)
+	require.Zero(t, count(t, db, "SELECT count(*) FROM backfill_players"), "it ended")
 }
 
 // Consumers are owed no more than the limit and what was under way when it was reached.
@@ -251,4 +262,24 @@ func TestTheRateIsKept(t *testing.T) {
 	_, err := runFiles(t.Context(), engine, path)
 	require.NoError(t, err)
 	require.Greater(t, time.Since(began), 600*time.Millisecond, "300 rows at 300 a second, the first 50 of each part at once")
+}
+
+// The newest word wins, so one from the future would win over every refund until then.
+func TestARowFromTheFutureIsRejected(t *testing.T) {
+	t.Parallel()
+	path := export(t, t.TempDir(), "a.csv", generator.Options{Seed: 4, Rows: 600, Until: start.AddDate(0, 1, 0)})
+	db := testenv.Postgres(t)
+	engine := newEngine(db)
+	kept := &refusals{}
+	engine.Refused = kept
+	run, err := runFiles(t.Context(), engine, path)
+	require.NoError(t, err)
+	require.Positive(t, run.Counts.Refused)
+	require.Len(t, kept.list, int(run.Counts.Refused))
+	require.Contains(t, kept.list[0].Error(), "yet to come")
+	require.Zero(t, count(t, db, "SELECT count(*) FROM purchase_versions WHERE said_at > '"+start.Add(24*time.Hour).Format(time.RFC3339)+"'"))
+	engine.Now = func() time.Time { return start.AddDate(0, 1, 0) }
+	run, err = runFiles(t.Context(), engine, path)
+	require.NoError(t, err)
+	require.Zero(t, run.Counts.Refused, "by then they are of the past")
 }

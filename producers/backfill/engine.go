@@ -186,7 +186,7 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 		return s.inOrder(ctx, file, parts[0])
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	r, err := s.run.Command.open(ctx, file, from)
+	r, err := s.run.Command.open(ctx, file, from, s.Now())
 	if err != nil {
 		return err
 	}

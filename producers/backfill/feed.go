@@ -28,23 +28,29 @@ type reader interface {
 }
 
 // open opens a file of the command's feed behind a row.
-func (c Command) open(ctx context.Context, file exports.File, fromRow int64) (reader, error) {
+func (c Command) open(ctx context.Context, file exports.File, fromRow int64, now time.Time) (reader, error) {
 	switch c.Feed {
 	case exports.Transactions:
 		r, err := exports.OpenTransactions(ctx, file, exports.Options{FromRow: fromRow})
 		if err != nil {
 			return nil, err
 		}
-		return transactions{r, c.Filter}, nil
+		return transactions{r, file.URL, c.Filter, now.Add(aheadMax)}, nil
 	default:
 		return nil, fmt.Errorf("no backfill reads the feed %q", c.Feed)
 	}
 }
 
+// aheadMax is how far a row's time may lie ahead of our clock. The newest word wins: one
+// from the future would win over every refund until then.
+const aheadMax = 24 * time.Hour
+
 // transactions reads a transactions export.
 type transactions struct {
 	*exports.TransactionReader
+	file   string
 	filter Filter
+	latest time.Time
 }
 
 func (t transactions) next() (row, error) {
@@ -53,6 +59,12 @@ func (t transactions) next() (row, error) {
 		return row{}, err
 	}
 	skip := t.filter.leavesOut(r.UpdatedAt, r.Product, r.Fact.AppUserID, r.Aliases)
+	if !skip && r.UpdatedAt.After(t.latest) {
+		return row{}, &exports.RowError{
+			File: t.file, Row: r.Row, Line: r.Line, Reason: "it tells of a time that is yet to come: until then no later word on the purchase would count",
+			Remedy: "look at the clock of this machine; correct the row, or deliver the export again",
+		}
+	}
 	return row{statement: purchases.Statement{Fact: r.Fact, Aliases: r.Aliases}, story: r.Original, line: r.Line, skip: skip}, nil
 }
 

@@ -171,7 +171,7 @@ func (o *ordered[T]) commit(ctx context.Context, w *worker, b *batch[T]) error {
 		}
 	}
 	plan := &purchases.Plan{New: n.fresh, Unchanged: n.known, Linked: n.links, Owed: n.owed}
-	if err := o.checkpoint(ctx, tx, o.part, &b.chunk, plan, 0); err != nil {
+	if err := o.checkpoint(ctx, tx, o.part, &b.chunk, plan, nil); err != nil {
 		return err
 	}
 	if n.apart > 0 || n.wishes > 0 {

@@ -26,6 +26,8 @@ import (
 const (
 	childURL  = "BACKFILL_TEST_URL"
 	childFeed = "BACKFILL_TEST_FEED"
+	// childChunk is how many rows a commit has.
+	childChunk = "BACKFILL_TEST_CHUNK"
 )
 
 func TestMain(m *testing.M) {
@@ -42,7 +44,7 @@ func child(url string) {
 	db, err := postgres.Open(ctx, postgres.Config{URL: url})
 	if err == nil {
 		engine, feed := newEngine(db), exports.Transactions
-		engine.Chunk = 50
+		engine.Chunk = fromEnv(childChunk, 50)
 		if other := os.Getenv(childFeed); other != "" {
 			engine, feed = newFeedEngine(db), exports.Feed(other)
 		}
@@ -94,6 +96,17 @@ func export(t testing.TB, dir, name string, opts generator.Options) string {
 	return path
 }
 
+// mixed writes a generated export of every version of the format below dir, oldest
+// template first, and returns its files.
+func mixed(t testing.TB, dir string, opts generator.Options) []string {
+	t.Helper()
+	var paths []string
+	for i, file := range generator.Mixed(opts) {
+		paths = append(paths, export(t, dir, fmt.Sprintf("2026-10-2%d/transactions.%s", i+1, file.Format), file))
+	}
+	return paths
+}
+
 // named are the purchases that events tell players of, one or many in an event.
 const named = `(SELECT o.consumer, o.lane, o.payload->>'subject' AS player, o.payload->'data'->>'store' AS store, o.payload->'data'->>'environment' AS environment,
 		t.key AS transaction_id, t.value::bigint AS version
@@ -104,13 +117,15 @@ const named = `(SELECT o.consumer, o.lane, o.payload->>'subject' AS player, o.pa
 // of depends on the chunks, what is told to whom does not.
 func whole(t testing.TB, db *sqlx.DB) []string {
 	t.Helper()
-	return lines(t, db, `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
-		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
-		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
-		UNION ALL SELECT concat_ws(' ', 'told', consumer, lane, player, store, environment, transaction_id, max(version)) FROM `+named+` n
-			GROUP BY consumer, lane, player, store, environment, transaction_id
-		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'`)
+	return lines(t, db, wholeLines)
 }
+
+const wholeLines = `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
+	UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
+	UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
+	UNION ALL SELECT concat_ws(' ', 'told', consumer, lane, player, store, environment, transaction_id, max(version)) FROM ` + named + ` n
+		GROUP BY consumer, lane, player, store, environment, transaction_id
+	UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'`
 
 // known is what is known in the end, in whatever order it came: of two rows with one time
 // that say different things, the first is the statement that is kept.

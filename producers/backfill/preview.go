@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,6 +40,8 @@ type Summary struct {
 	Counts   Counts              `json:"rows"`
 	By       map[string]int64    `json:"by,omitempty"` // how many by type of event, or by why a customer would be read
 	Refusals []*exports.RowError `json:"-"`            // the first refusalsMax
+	// Unreadable are the files that could not be read, or not to their end.
+	Unreadable []*exports.FileError `json:"-"`
 }
 
 // previewing is one preview. seen holds what it told of before, in a temporary table.
@@ -52,7 +55,8 @@ type previewing struct {
 	since   time.Time
 }
 
-// Run reads the files and says what taking them would come to.
+// Run reads the files and says what taking them would come to. A file that cannot be
+// read does not end it, see Summary.Unreadable.
 func (p *Preview) Run(ctx context.Context, command Command, files []exports.File) (Summary, error) {
 	conn, err := p.DB.Connx(ctx)
 	if err != nil {
@@ -67,7 +71,12 @@ func (p *Preview) Run(ctx context.Context, command Command, files []exports.File
 		v.run.BytesAll += file.Size
 	}
 	for _, file := range files {
-		if err := v.file(ctx, file); err != nil {
+		err := v.file(ctx, file)
+		if unreadable, ok := errors.AsType[*exports.FileError](err); ok {
+			v.Unreadable = append(v.Unreadable, unreadable)
+			continue
+		}
+		if err != nil {
 			return v.Summary, err
 		}
 	}

@@ -1,7 +1,6 @@
 package backfill
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-gems/sluice/economy"
 	"github.com/sluice-gems/sluice/events"
@@ -37,11 +35,13 @@ type Rehearsal struct {
 
 // Difference is one thing that would change.
 type Difference struct {
-	What        string // new, changed, refund, refund_reversed; access_granted, access_revoked, access_moved
+	What        string // new, changed, refund, refund_reversed; access_granted, access_revoked, access_moved; item_granted, item_revoked, item_used_up
 	Player      string
 	Product     string
 	Purchase    economy.PurchaseKey
 	Module      string    // of an access
+	Item        string    // of an item
+	Quantity    int64     // of an item, above 0
 	Until       time.Time // end of the purchase's period, or of the access; zero: none
 	UntilBefore time.Time // of access_moved
 }
@@ -56,6 +56,12 @@ type Impact struct {
 	Granted  int64  `json:"accesses_granted"`
 	Revoked  int64  `json:"accesses_revoked"`
 	Moved    int64  `json:"accesses_moved"` // that would end at another time
+
+	Items        int64 `json:"items_granted"`       // units that would be handed over
+	ItemsRevoked int64 `json:"items_revoked"`       // units that would be taken back
+	Consumables  int64 `json:"consumables_granted"` // of items_granted, those of packages that are used up
+	UsedUp       int64 `json:"items_used_up"`       // units that would not be handed over, by Command.UsedUpBefore
+	Unknown      int64 `json:"unknown_product"`     // of new, those of products that the catalogue does not have
 }
 
 // Rehearsed is the answer of a rehearsal.
@@ -65,6 +71,11 @@ type Rehearsed struct {
 	Total    Impact              `json:"total"`
 	Products []Impact            `json:"products"` // by product
 	Refusals []*exports.RowError `json:"-"`        // the first refusalsMax
+	// Unreadable are the files that could not be read, or not to their end: what they
+	// hold from there on is not in the answer.
+	Unreadable []*exports.FileError `json:"-"`
+	// ConsumablesSince is when the oldest purchase was made of those that bring Consumables.
+	ConsumablesSince time.Time `json:"consumables_since,omitzero"`
 }
 
 // refusalsMax bounds the refusals that a rehearsal keeps.
@@ -75,9 +86,10 @@ const (
 	rehearsalAsks = 32 // histories that are asked for at once; they are read together
 )
 
-// Run reads the files and says what recording them would come to.
+// Run reads the files and says what recording them would come to. A file that cannot be
+// read does not end it, see Rehearsed.Unreadable.
 func (r *Rehearsal) Run(ctx context.Context, command Command, files []exports.File) (Rehearsed, error) {
-	own, err := purchases.NewRehearsal(ctx, r.Own, purchases.BulkConfig{Lane: events.Bulk, Source: Source, Now: r.Now})
+	own, err := purchases.NewRehearsal(ctx, r.Own, purchases.BulkConfig{Lane: events.Bulk, Source: Source, Now: r.Now, UsedUpBefore: command.UsedUpBefore})
 	if err != nil {
 		return Rehearsed{}, err
 	}
@@ -86,14 +98,19 @@ func (r *Rehearsal) Run(ctx context.Context, command Command, files []exports.Fi
 		out.run.BytesAll += file.Size
 	}
 	for _, file := range files {
-		if err := out.read(ctx, command, file); err != nil {
+		err := out.read(ctx, command, file)
+		if unreadable, ok := errors.AsType[*exports.FileError](err); ok {
+			out.Unreadable = append(out.Unreadable, unreadable)
+			continue
+		}
+		if err != nil {
 			return out.Rehearsed, err
 		}
 	}
 	if err := own.Taken(); err != nil {
 		return out.Rehearsed, err
 	}
-	if err := errors.Join(out.purchases(ctx), out.accesses(ctx)); err != nil {
+	if err := errors.Join(out.purchases(ctx), out.holdings(ctx)); err != nil {
 		return out.Rehearsed, err
 	}
 	for _, product := range slices.Sorted(maps.Keys(out.products)) {
@@ -112,9 +129,9 @@ type rehearsing struct {
 	since    time.Time
 }
 
-// read takes the rows of a file.
+// read takes the rows of a file, up to where it cannot be read any further.
 func (r *rehearsing) read(ctx context.Context, command Command, file exports.File) error {
-	reader, err := command.open(ctx, file, 0)
+	reader, err := command.open(ctx, file, 0, r.Now())
 	if err != nil {
 		return err
 	}
@@ -130,23 +147,22 @@ func (r *rehearsing) read(ctx context.Context, command Command, file exports.Fil
 			}
 			continue
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		if _, unreadable := errors.AsType[*exports.FileError](err); err != nil && !errors.Is(err, io.EOF) && !unreadable {
 			return err
 		}
-		end := err != nil
 		switch {
-		case end:
+		case err != nil:
 		case next.skip:
 			r.Counts.Skipped++
 		default:
 			list = append(list, next.statement)
 		}
-		if !end && len(list) < ChunkDefault {
+		if err == nil && len(list) < ChunkDefault {
 			continue
 		}
-		plan, err := r.own.Take(ctx, list)
-		if err != nil {
-			return fmt.Errorf("%s: row %d or before it: %w", file.URL, reader.Row(), err)
+		plan, failed := r.own.Take(ctx, list)
+		if failed != nil {
+			return fmt.Errorf("%s: row %d or before it: %w", file.URL, reader.Row(), failed)
 		}
 		list = list[:0]
 		r.Counts.New += int64(plan.New)
@@ -155,8 +171,11 @@ func (r *rehearsing) read(ctx context.Context, command Command, file exports.Fil
 		r.Counts.Links += int64(plan.Linked)
 		r.Counts.Bytes = before + reader.BytesRead()
 		r.tell("")
-		if end {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
+		case err != nil:
+			return err
 		}
 	}
 }
@@ -175,6 +194,7 @@ func (r *rehearsing) of(product string) *Impact {
 	return r.products[product]
 }
 
+// each counts a difference, and tells of it.
 func (r *rehearsing) each(d Difference) error {
 	for _, impact := range []*Impact{&r.Total, r.of(d.Product)} {
 		switch d.What {
@@ -192,6 +212,12 @@ func (r *rehearsing) each(d Difference) error {
 			impact.Revoked++
 		case "access_moved":
 			impact.Moved++
+		case "item_granted":
+			impact.Items += d.Quantity
+		case "item_revoked":
+			impact.ItemsRevoked += d.Quantity
+		case "item_used_up":
+			impact.UsedUp += d.Quantity
 		}
 	}
 	if r.Each == nil {
@@ -202,6 +228,16 @@ func (r *rehearsing) each(d Difference) error {
 
 // purchases tells of every purchase that would change.
 func (r *rehearsing) purchases(ctx context.Context) error {
+	version, err := purchases.NewStore(r.DB).CurrentCatalog(ctx)
+	if err != nil {
+		return err
+	}
+	var catalog economy.Catalog // none: nothing can be folded, which says so
+	if version > 0 {
+		if catalog, err = r.Catalogs.Catalog(ctx, version); err != nil {
+			return err
+		}
+	}
 	var last economy.PurchaseKey
 	for {
 		page, err := r.own.Page(ctx, last, rehearsalPage)
@@ -213,6 +249,10 @@ func (r *rehearsing) purchases(ctx context.Context) error {
 			d := Difference{What: "changed", Player: p.Player, Product: p.Product, Purchase: last}
 			if p.New {
 				d.What = "new"
+				if _, known := catalog.PackageOf(last.Store, p.Product); !known && p.Product != "" {
+					r.of(p.Product).Unknown++
+					r.Total.Unknown++
+				}
 			}
 			if p.ExpiresAt != nil {
 				d.Until = p.ExpiresAt.UTC()
@@ -227,163 +267,4 @@ func (r *rehearsing) purchases(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// accesses folds every customer as it is and as it would be.
-func (r *rehearsing) accesses(ctx context.Context) error {
-	is, would := purchases.NewStore(r.DB), purchases.NewStore(r.Own)
-	seen := map[string]bool{} // customers of several ids
-	last := ""
-	for {
-		ids, err := r.own.Players(ctx, last, rehearsalPage)
-		if err != nil || len(ids) == 0 {
-			return err
-		}
-		last = ids[len(ids)-1]
-		folds := make([]folded, len(ids))
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(rehearsalAsks)
-		for i, id := range ids {
-			group.Go(func() error {
-				var err error
-				folds[i], err = r.folded(ctx, is, would, id)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return err
-		}
-		for _, f := range folds {
-			if f.aliased && seen[f.customer] {
-				continue
-			}
-			if f.aliased {
-				seen[f.customer] = true
-			}
-			r.Players++
-			for _, d := range f.differences(r.Now()) {
-				if err := r.each(d); err != nil {
-					return err
-				}
-			}
-		}
-		r.tell(fmt.Sprintf("what accesses come to: %d customers so far", r.Players))
-	}
-}
-
-// folded is a customer before and after.
-type folded struct {
-	customer      string
-	aliased       bool
-	before, after map[string]economy.Access // by module
-	products      map[economy.PurchaseKey]string
-}
-
-func (r *rehearsing) folded(ctx context.Context, is, would *purchases.Store, id string) (folded, error) {
-	h, err := would.History(ctx, id)
-	if err != nil {
-		return folded{}, err
-	}
-	f := folded{customer: h.Customer.ID, aliased: len(h.Customer.AppUserIDs) > 1, products: map[economy.PurchaseKey]string{}}
-	if f.after, err = r.fold(ctx, h, f.products); err != nil {
-		return f, err
-	}
-	f.before = map[string]economy.Access{}
-	asked := map[string]bool{}
-	for _, id := range h.Customer.AppUserIDs { // who may be several customers now
-		if asked[id] {
-			continue
-		}
-		was, err := is.History(ctx, id)
-		if err != nil {
-			return f, err
-		}
-		for _, id := range was.Customer.AppUserIDs {
-			asked[id] = true
-		}
-		accesses, err := r.fold(ctx, was, f.products)
-		if err != nil {
-			return f, err
-		}
-		for module, access := range accesses {
-			if had, ok := f.before[module]; !ok || longer(access, had) {
-				f.before[module] = access
-			}
-		}
-	}
-	return f, nil
-}
-
-// fold returns what a history comes to, by module.
-func (r *rehearsing) fold(ctx context.Context, h purchases.History, products map[economy.PurchaseKey]string) (map[string]economy.Access, error) {
-	if h.CatalogVersion == 0 {
-		return nil, errors.New("no catalogue was ever loaded, so nobody can say what a purchase brings: sluice serve loads it at its start")
-	}
-	versions := map[int64]economy.Catalog{}
-	for _, p := range h.Purchases {
-		products[p.Key] = p.Product.Value
-		for _, version := range []int64{p.CatalogVersion, h.CatalogVersion} {
-			if _, loaded := versions[version]; loaded || version == 0 {
-				continue
-			}
-			catalog, err := r.Catalogs.Catalog(ctx, version)
-			if err != nil {
-				return nil, err
-			}
-			versions[version] = catalog
-		}
-	}
-	bought := h.Bought(func(p purchases.Recorded) (economy.Package, int64, bool) {
-		for _, version := range []int64{p.CatalogVersion, h.CatalogVersion} {
-			if bundle, ok := versions[version].PackageOf(p.Key.Store, p.Product.Value); ok {
-				return bundle, version, true
-			}
-		}
-		return economy.Package{}, 0, false
-	}, slices.ContainsFunc(r.Testers, h.Customer.Has))
-	accesses := map[string]economy.Access{}
-	for _, access := range economy.Fold(h.Customer, bought).Accesses {
-		accesses[access.Module] = access
-	}
-	return accesses, nil
-}
-
-// differences are the accesses that are held only before or only after, and those
-// that end at another time.
-func (f folded) differences(now time.Time) []Difference {
-	var list []Difference
-	modules := slices.Sorted(maps.Keys(f.after))
-	for module := range f.before {
-		if _, also := f.after[module]; !also {
-			modules = append(modules, module)
-		}
-	}
-	for _, module := range modules {
-		before, after := f.before[module], f.after[module]
-		d := Difference{Player: f.customer, Module: module, Purchase: after.Purchase, Until: after.ExpiresAt, UntilBefore: before.ExpiresAt}
-		switch was, is := held(before, now), held(after, now); {
-		case !was && is:
-			d.What = "access_granted"
-		case was && !is:
-			d.What, d.Purchase = "access_revoked", before.Purchase
-		case was && is && !before.ExpiresAt.Equal(after.ExpiresAt):
-			d.What = "access_moved"
-		default:
-			continue
-		}
-		d.Product = cmp.Or(f.products[d.Purchase], "?")
-		list = append(list, d)
-	}
-	return list
-}
-
-func held(a economy.Access, now time.Time) bool {
-	return a.State == economy.AccessGranted && (a.ExpiresAt.IsZero() || a.ExpiresAt.After(now))
-}
-
-func longer(a, b economy.Access) bool {
-	if a.State != b.State {
-		return a.State == economy.AccessGranted
-	}
-	return a.ExpiresAt.IsZero() || !b.ExpiresAt.IsZero() && a.ExpiresAt.After(b.ExpiresAt)
 }

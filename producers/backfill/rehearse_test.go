@@ -1,6 +1,8 @@
 package backfill_test
 
 import (
+	"maps"
+	"os"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/sluice-gems/sluice/events"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/exports/generator"
 	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/internal/testenv"
@@ -28,7 +31,9 @@ func sell(t *testing.T, db *sqlx.DB) {
 		"pass": {ID: "pass", Products: everywhere("com.example.pass.monthly"), Accesses: []economy.PackageAccess{{Module: "pass"}}},
 		"vip": {ID: "vip", Products: everywhere("com.example.vip:monthly", "com.example.vip:yearly"), FamilyShare: true,
 			Accesses: []economy.PackageAccess{{Module: "vip"}}},
-		"starter": {ID: "starter", Products: everywhere("com.example.starter"), Accesses: []economy.PackageAccess{{Module: "starter", Lasts: economy.Lasts{Forever: true}}}},
+		"starter": {ID: "starter", Products: everywhere("com.example.starter"), Accesses: []economy.PackageAccess{{Module: "starter", Lasts: economy.Lasts{Forever: true}}},
+			Items: []economy.PackageItem{{Item: "hat", Quantity: 1}}},
+		"bombs": {ID: "bombs", Products: everywhere("com.example.gems.100"), Consumable: true, Items: []economy.PackageItem{{Item: "bomb", Quantity: 3}}},
 	}})
 	require.NoError(t, err)
 }
@@ -49,8 +54,8 @@ func rehearse(t *testing.T, db *sqlx.DB, command backfill.Command) (backfill.Reh
 	return answer, list
 }
 
-// holders counts the accesses that customers hold by their purchases, as a fold says.
-func holders(t *testing.T, db *sqlx.DB) (held int64) {
+// folds calls each with what the purchases of every customer come to.
+func folds(t *testing.T, db *sqlx.DB, each func(economy.Holdings)) {
 	t.Helper()
 	catalogs, store := books.NewCatalogs(db), purchases.NewStore(db)
 	var ids []string
@@ -65,16 +70,23 @@ func holders(t *testing.T, db *sqlx.DB) (held int64) {
 		seen[h.Customer.ID] = true
 		catalog, err := catalogs.Catalog(t.Context(), h.CatalogVersion)
 		require.NoError(t, err)
-		bought := h.Bought(func(p purchases.Recorded) (economy.Package, int64, bool) {
+		each(economy.Fold(h.Customer, h.Bought(func(p purchases.Recorded) (economy.Package, int64, bool) {
 			bundle, ok := catalog.PackageOf(p.Key.Store, p.Product.Value)
 			return bundle, catalog.Version, ok
-		}, false)
-		for _, a := range economy.Fold(h.Customer, bought).Accesses {
+		}, false)))
+	}
+}
+
+// holders counts the accesses that customers hold by their purchases.
+func holders(t *testing.T, db *sqlx.DB) (held int64) {
+	t.Helper()
+	folds(t, db, func(holdings economy.Holdings) {
+		for _, a := range holdings.Accesses {
 			if a.State == economy.AccessGranted && (a.ExpiresAt.IsZero() || a.ExpiresAt.After(start)) {
 				held++
 			}
 		}
-	}
+	})
 	return held
 }
 
@@ -113,7 +125,12 @@ func TestARehearsalSaysWhatTheBackfillDoesAndChangesNothing(t *testing.T) {
 	require.Positive(t, answer.Total.Granted)
 	require.Equal(t, holders(t, db)-held, answer.Total.Granted-answer.Total.Revoked)
 	total := answer.Total
-	require.Len(t, list, int(total.New+total.Changed+total.Refunds+total.Reversed+total.Granted+total.Revoked+total.Moved))
+	kinds := map[string]int64{}
+	for _, d := range list {
+		kinds[d.What] += max(1, d.Quantity)
+	}
+	require.Equal(t, nonzero(map[string]int64{"new": total.New, "changed": total.Changed, "refund": total.Refunds, "refund_reversed": total.Reversed,
+		"access_granted": total.Granted, "access_revoked": total.Revoked, "access_moved": total.Moved, "item_granted": total.Items, "item_revoked": total.ItemsRevoked}), kinds)
 	sum := backfill.Impact{}
 	for _, p := range answer.Products {
 		sum.New, sum.Granted = sum.New+p.New, sum.Granted+p.Granted
@@ -124,4 +141,32 @@ func TestARehearsalSaysWhatTheBackfillDoesAndChangesNothing(t *testing.T) {
 	again, list := rehearse(t, db, command)
 	require.Empty(t, list)
 	require.Zero(t, again.Total)
+}
+
+func nonzero(counts map[string]int64) map[string]int64 {
+	maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
+	return counts
+}
+
+// A file that is cut off costs what it lacks, in a rehearsal as in a run.
+func TestARehearsalGoesOnBehindAFileThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	export(t, dir, "a.csv", generator.Options{Seed: 4, Rows: 100})
+	cut := export(t, dir, "b.csv.gz", generator.Options{Seed: 5, Rows: 20_000, Format: generator.Gzip})
+	whole, err := os.ReadFile(cut)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(cut, whole[:len(whole)/4], 0o600))
+	export(t, dir, "c.csv", generator.Options{Seed: 6, Rows: 100})
+	db := testenv.Postgres(t)
+	sell(t, db)
+	command := backfill.Command{Feed: exports.Transactions, URLs: []string{dir}}
+	answer, _ := rehearse(t, db, command)
+	require.Len(t, answer.Unreadable, 1)
+	require.Equal(t, cut, answer.Unreadable[0].File)
+	require.Equal(t, 200+rowsOf(t, cut), answer.Counts.Rows())
+	run, err := runCommand(t.Context(), newEngine(db), command)
+	require.Error(t, err)
+	require.Equal(t, run.Counts.New, answer.Counts.New)
+	require.Equal(t, int64(count(t, db, "SELECT count(*) FROM purchases")), answer.Total.New)
 }

@@ -34,6 +34,9 @@ type Command struct {
 	URLs   []string     `json:"urls"`
 	Filter Filter       `json:"filter"`
 	All    bool         `json:"all,omitempty"` // of a customer list: everybody is to be read, not only those of whom it tells something new
+	// UsedUpBefore: consumables of purchases made before then, of which nobody told so far,
+	// are not handed over, now or later. Of transactions; zero: all are.
+	UsedUpBefore time.Time `json:"used_up_before,omitzero"`
 }
 
 // fingerprint tells commands apart.

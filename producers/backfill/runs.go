@@ -158,12 +158,15 @@ func (r Runs) Cancel(ctx context.Context, id, by, reason string) error {
 	return r.move(ctx, id, Cancelled, by, reason)
 }
 
+// forgetPlayers deletes, with the move of a run to its end, whom it changed.
+const forgetPlayers = `WITH forgotten AS (DELETE FROM backfill_players WHERE run_id = $1 AND $2 IN ('cancelled', 'done')) `
+
 // move changes the state of a run that is not finished.
 func (r Runs) move(ctx context.Context, id string, to State, by, reason string) error {
 	if uuid.Validate(id) != nil {
 		return ErrNotFound
 	}
-	result, err := r.DB.ExecContext(ctx, `UPDATE backfill_runs SET state = $2, changed_by = $3, reason = $4, touched_at = now(),
+	result, err := r.DB.ExecContext(ctx, forgetPlayers+`UPDATE backfill_runs SET state = $2, changed_by = $3, reason = $4, touched_at = now(),
 			finished_at = CASE WHEN $2 IN ('cancelled', 'done') THEN now() END
 		WHERE id = $1 AND finished_at IS NULL AND state <> $2`, id, string(to), by, reason)
 	if err != nil {
@@ -184,7 +187,7 @@ func (r Runs) move(ctx context.Context, id string, to State, by, reason string) 
 
 // settle is move for the run's own process: it ends only what runs.
 func (r Runs) settle(ctx context.Context, id string, to State, reason string) error {
-	_, err := r.DB.ExecContext(ctx, `UPDATE backfill_runs SET state = $2, reason = $3, touched_at = now(), finished_at = CASE WHEN $2 IN ('cancelled', 'done') THEN now() END
+	_, err := r.DB.ExecContext(ctx, forgetPlayers+`UPDATE backfill_runs SET state = $2, reason = $3, touched_at = now(), finished_at = CASE WHEN $2 IN ('cancelled', 'done') THEN now() END
 		WHERE id = $1 AND state = 'running'`, id, string(to), reason)
 	if err != nil {
 		return fmt.Errorf("backfill %s: %w", id, err)

@@ -79,7 +79,9 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 // commit merges a chunk and moves the checkpoint.
 func (w *worker) commit(ctx context.Context, c *chunk) error {
 	if w.bulk == nil {
-		bulk, err := purchases.NewBulk(ctx, w.DB, purchases.BulkConfig{Lane: events.Bulk, Subscriptions: w.Subscriptions, Source: Source, Now: w.Now})
+		bulk, err := purchases.NewBulk(ctx, w.DB, purchases.BulkConfig{
+			Lane: events.Bulk, Subscriptions: w.Subscriptions, Source: Source, Now: w.Now, UsedUpBefore: w.run.Command.UsedUpBefore,
+		})
 		if err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func (w *worker) commit(ctx context.Context, c *chunk) error {
 		if impact, err = w.impact(plan); err != nil {
 			return err
 		}
-		return w.checkpoint(ctx, tx, w.part, c, plan, len(impact))
+		return w.checkpoint(ctx, tx, w.part, c, plan, impact)
 	})
 	if err != nil {
 		w.forget(impact)

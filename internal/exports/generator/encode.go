@@ -156,7 +156,7 @@ func (e *csvEncoder[R]) appendList(list string) {
 // appendObject: template 5 is written as a hand would that forgets to double the
 // quotes within; all others as the samples of the provider's docs.
 func (e *csvEncoder[R]) appendObject(s string) {
-	if e.opts.Version != 5 {
+	if e.opts.Version != 5 || e.opts.Standard {
 		e.quoteIfNeeded(s)
 		return
 	}

@@ -72,3 +72,32 @@ func TestEveryKindOfTransactionIsWritten(t *testing.T) {
 	}
 	require.Equal(t, s.Rows, n)
 }
+
+// Lines of a file are held against what its version is told to look like.
+func TestAMixedExportHasEveryVersion(t *testing.T) {
+	t.Parallel()
+	files := generator.Mixed(generator.Options{Seed: 3, Rows: 10_001})
+	rows, headers := int64(0), map[string]bool{}
+	for i, opts := range files {
+		var file bytes.Buffer
+		s, err := generator.Write(&file, opts)
+		require.NoError(t, err)
+		rows += s.Rows
+		header, body, _ := strings.Cut(file.String(), "\n")
+		headers[header] = true
+		comma, braces, flags, doubled := i != 1, i == 0, i == 0, i != 2
+		require.Equal(t, comma, strings.Contains(header, ","), "%d: %s", i, header)
+		require.Equal(t, !comma, strings.Contains(header, ";"), "%d: %s", i, header)
+		if opts.Columns != nil {
+			require.NotContains(t, header, "country")
+			continue
+		}
+		require.Equal(t, braces, strings.Contains(body, `"{vip,full_access}"`), "template %d", opts.Version)
+		require.Equal(t, !braces, strings.Contains(body, `[""vip"", ""full_access""]`), "template %d", opts.Version)
+		require.Equal(t, !flags, strings.Contains(body, "false"), "template %d", opts.Version)
+		require.Equal(t, doubled, strings.Contains(body, `{""$email""`), "template %d", opts.Version)
+	}
+	require.Len(t, files, 6)
+	require.EqualValues(t, 10_001, rows)
+	require.Len(t, headers, 5, "templates 5 and 6 have the same columns")
+}

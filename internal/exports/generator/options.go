@@ -37,6 +37,7 @@ type Options struct {
 	Until     time.Time // nothing happened later; zero is 2026-11-01
 	Players   int64     // 0: one for every 8 rows
 	Columns   []string  // chosen columns, in this order; nil: those of the version
+	Standard  bool      // template 5, too, doubles quotes within quotes, so that any reader of CSV reads it
 	// Products sold once and by subscription; nil: made-up names.
 	OneTime, Subscriptions []string
 }

@@ -229,10 +229,12 @@ func (g *stories) subscription(t transaction) {
 		case p.gross > 0 && g.chance(3):
 			g.refund(&p)
 		case last && g.chance(10):
-			p.billing = p.end
-			p.grace = p.end.Add(16 * 24 * time.Hour)
-			p.effective = p.grace
-		case last:
+			if g.happened(p.end) {
+				p.billing = p.end
+				p.grace = p.end.Add(16 * 24 * time.Hour)
+				p.effective = p.grace
+			}
+		case last && g.happened(p.start.Add(time.Hour)):
 			p.unsubscribed = p.start.Add(time.Hour)
 		}
 		g.versions(p)
@@ -249,9 +251,12 @@ func (g *stories) refund(t *transaction) {
 		t.net = t.gross / 2
 		return
 	}
-	t.refunded = t.start.Add(time.Duration(1+g.random.IntN(100)) * time.Hour)
-	t.net, t.effective = 0, t.refunded
+	if at := t.start.Add(time.Duration(1+g.random.IntN(100)) * time.Hour); g.happened(at) {
+		t.refunded, t.net, t.effective = at, 0, at
+	}
 }
+
+func (g *stories) happened(at time.Time) bool { return !at.After(g.opts.Until) }
 
 // id makes a transaction's id in the way of its store, different for every story.
 func (g *stories) id(store string, n int64) string {
