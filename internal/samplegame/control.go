@@ -8,12 +8,18 @@ import (
 )
 
 func (g *Game) routeControl() {
+	faults := func(w http.ResponseWriter, _ *http.Request) { show(w, g.Faults()) }
 	routes := map[string]http.HandlerFunc{
-		"GET /control/faults":           func(w http.ResponseWriter, _ *http.Request) { show(w, g.Faults()) },
+		"GET /control":                  faults,
+		"GET /control/{$}":              faults,
+		"GET /control/faults":           faults,
 		"PUT /control/faults":           func(w http.ResponseWriter, r *http.Request) { g.change(w, r, Faults{}) },
 		"PATCH /control/faults":         func(w http.ResponseWriter, r *http.Request) { g.change(w, r, g.Faults()) },
 		"GET /control/spends/{spend}":   func(w http.ResponseWriter, r *http.Request) { show(w, g.Record(r.PathValue("spend"))) },
 		"GET /control/players/{player}": func(w http.ResponseWriter, r *http.Request) { show(w, g.Holds(r.PathValue("player"))) },
+		"/control/": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no such control: GET /control shows the faults, PATCH /control/faults changes them; /control/players/{player} and /control/spends/{id} show what is held", http.StatusNotFound)
+		},
 	}
 	for pattern, handle := range routes {
 		g.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -34,6 +34,14 @@ func TestFaultsAreSwitchedFromThisMachineOnly(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 	want := samplegame.Faults{Delay: samplegame.Duration(50 * time.Millisecond), Keep: true, LoseAnswer: 0.5}
 	require.Equal(t, want, game.Faults())
+	for _, path := range []string{"/control", "/control/", "/control/faults"} {
+		code, body = ask(t, game, here, http.MethodGet, path, "")
+		require.Equal(t, http.StatusOK, code, path)
+		require.Contains(t, body, `"delay":"50ms","fail_before":0,"lose_answer":0.5,"refuse":false,"keep":true,`, path)
+	}
+	code, body = ask(t, game, here, http.MethodGet, "/control/nothing", "")
+	require.Equal(t, http.StatusNotFound, code)
+	require.Contains(t, body, "GET /control shows the faults")
 	for _, wrong := range []string{`{"dwon":true}`, `{"lose_answer":2}`, `{"delay":"1h"}`, `{"delay":"soon"}`, `[]`} {
 		code, _ := ask(t, game, here, http.MethodPut, "/control/faults", wrong)
 		require.Equal(t, http.StatusBadRequest, code, wrong)

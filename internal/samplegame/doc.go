@@ -9,7 +9,8 @@
 //
 // # The control side
 //
-//	GET   /control/faults        the faults that are on
+//	GET   /control               the faults that are on, every one with its value
+//	GET   /control/faults        the same
 //	PUT   /control/faults        replaces all of them: what is left out is off
 //	PATCH /control/faults        changes those named
 //	GET   /control/players/{p}   what a player holds

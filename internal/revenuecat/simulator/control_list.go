@@ -36,6 +36,9 @@ var webhookSwitches = []controlSwitch{
 	{"jitter", `such as "50ms"`, "up to so much more"},
 }
 
+// ownWebhook has no more than a purchase needs to be understood.
+const ownWebhook = `{"event":{"id":"mine-1","type":"NON_RENEWING_PURCHASE","app_user_id":"player_2","product_id":"premium_lifetime","store":"APP_STORE","environment":"PRODUCTION","transaction_id":"mine-1","event_timestamp_ms":1790000000000,"purchased_at_ms":1790000000000}}`
+
 // listControls is GET /control: every switch with its value, and calls to paste.
 // It is text, since it is for people; GET /control/faults is for programs.
 func (s *Simulator) listControls(w http.ResponseWriter, r *http.Request) {
@@ -62,6 +65,7 @@ func (s *Simulator) listControls(w http.ResponseWriter, r *http.Request) {
 	call("Move what somebody bought, as a restore does", `-d '{"from":"player_2","to":"player_3"}' `, "/transfer")
 	call("Make two ids one customer, as a login does", `-d '{"customer":"player_2","alias":"$RCAnonymousID:1"}' `, "/link")
 	call("See what became of the newest webhooks", "", "/events")
+	call("Send a webhook of your own, proved as RevenueCat's are", `-d '`+ownWebhook+`' `, "/events")
 	call("See what was called, and what came of it", "", "/stats")
 	call("Forget customers, keys and counters, and return to the switches of the start", "-X POST ", "/reset")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

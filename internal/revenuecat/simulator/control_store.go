@@ -35,6 +35,7 @@ func (s *Simulator) storeControls() map[string]http.HandlerFunc {
 		"PUT /control/webhooks":    s.controlWebhooks,
 		"PATCH /control/webhooks":  s.controlWebhooks,
 		"GET /control/events":      s.controlEvents,
+		"POST /control/events":     s.controlSend,
 		"GET /control/events/{id}": s.controlEvent, "POST /control/events/{id}": s.controlEvent,
 	}
 }
@@ -218,6 +219,21 @@ func (s *Simulator) controlEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	events := s.Events()
 	show(w, map[string]any{"events": events[max(0, len(events)-limit):]})
+}
+
+// controlSend posts the body as a webhook, and shows what was answered.
+func (s *Simulator) controlSend(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	sent, err := s.Send(r.Context(), body)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	show(w, sent)
 }
 
 // controlEvent shows one event with its body; a POST sends it once more first.

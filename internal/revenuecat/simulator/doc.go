@@ -68,6 +68,7 @@
 //	GET   /control/purchases        ?customer= what somebody bought
 //	GET   /control/webhooks         how they go; PUT and PATCH change their faults
 //	GET   /control/events           the newest events, ?limit=100, and what became of their webhooks
+//	POST  /control/events           sends the body once, now, proved as all webhooks are, and shows the answer's status
 //	GET   /control/events/{id}      one with its body; POST sends it once more
 //
 // Buying answers {"id","transaction","events"}: the provider's id, the store's, and

@@ -83,10 +83,7 @@ func (s *sender) enqueue(events []event) {
 	defer s.mu.Unlock()
 	for _, e := range events {
 		sent := &Sent{ID: e.ID, Type: e.Type, At: e.At, State: SentPending, Body: e.Body}
-		if s.events = append(s.events, sent); len(s.events) > eventsMax {
-			s.events = slices.Delete(s.events, 0, len(s.events)-eventsMax)
-		}
-		s.stats.Events++
+		s.keep(sent)
 		p := s.faults.plan(s.dice)
 		if p.lost || s.closed || s.config.URL == "" {
 			sent.State = SentLost
@@ -105,6 +102,14 @@ func (s *sender) enqueue(events []event) {
 		run := s.run
 		run.running.Go(func() { s.deliver(run.ctx, sent, p) })
 	}
+}
+
+// keep adds an event to those to look at. The caller holds mu.
+func (s *sender) keep(sent *Sent) {
+	if s.events = append(s.events, sent); len(s.events) > eventsMax {
+		s.events = slices.Delete(s.events, 0, len(s.events)-eventsMax)
+	}
+	s.stats.Events++
 }
 
 // deliver sends an event until it is taken, or given up, or the sender stops.

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -73,6 +74,35 @@ func (s *Simulator) Resend(ctx context.Context, eventID string) (int, error) {
 		sent.State = SentDelivered
 	}
 	return status, nil
+}
+
+// errNoReceiver says that webhooks go nowhere.
+var errNoReceiver = errors.New("webhooks are off: there is no receiver")
+
+// Send posts a body that the caller wrote once, now, whatever the faults, and proved as
+// all webhooks are. It becomes one of the events, by the id that it gives itself; the
+// bytes may also be none of the provider's, to see what the receiver does.
+func (s *Simulator) Send(ctx context.Context, body []byte) (Sent, error) {
+	h := s.hooks
+	if h.config.URL == "" {
+		return Sent{}, errNoReceiver
+	}
+	var own struct {
+		Event struct{ ID, Type string }
+	}
+	_ = json.Unmarshal(body, &own) // what is none has no id
+	sent := &Sent{ID: own.Event.ID, Type: own.Event.Type, At: h.now(), State: SentPending, Body: body}
+	h.mu.Lock()
+	h.keep(sent)
+	h.mu.Unlock()
+	state := SentDropped
+	if h.attempt(ctx, sent) == http.StatusOK {
+		state = SentDelivered
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.settle(sent, state)
+	return *sent, nil
 }
 
 // WaitWebhooks returns when no event is on its way: all are delivered, lost or dropped.

@@ -197,3 +197,29 @@ func TestControlPlaysTheStores(t *testing.T) {
 		}
 	}
 }
+
+// TestAWebhookOfOnesOwnIsProvedAndSentOnce: whatever its bytes, and whatever the faults.
+func TestAWebhookOfOnesOwnIsProvedAndSentOnce(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t, 200, 400)
+	w, clock := newStore(t, simulator.Config{Webhooks: simulator.Webhooks{URL: r.URL, Authorization: "Bearer a", SigningSecret: "whsec", Faster: hasty}})
+	w.SetWebhookFaults(simulator.WebhookFaults{Lose: 1})
+	const own = `{"event": {"id":"mine","type":"TEST"}}`
+	for _, sent := range []struct {
+		body, id, state string
+		status          int
+	}{{own, "mine", "delivered", 200}, {"no JSON", "", "dropped", 400}} {
+		got := w.call(t, http.MethodPost, "/control/events", sent.body)
+		equal(t, "shown", []any{got.status, got.body["id"], got.body["state"], got.body["status"]}, []any{200, sent.id, sent.state, sent.status})
+	}
+	equal(t, "bytes", r.bodies, []string{own, "no JSON"})
+	mac := hmac.New(sha256.New, []byte("whsec"))
+	_, _ = fmt.Fprintf(mac, "%d.%s", clock.Now().Unix(), own)
+	equal(t, "proof", []string{r.seen[0].Header.Get("Authorization"), r.seen[0].Header.Get("X-RevenueCat-Webhook-Signature")},
+		[]string{"Bearer a", fmt.Sprintf("t=%d,v1=%s", clock.Now().Unix(), hex.EncodeToString(mac.Sum(nil)))})
+	equal(t, "stats", w.wait(t), simulator.WebhookStats{Events: 2, Attempts: 2, Delivered: 1, Dropped: 1})
+	equal(t, "kept", w.call(t, http.MethodGet, "/control/events/mine", "").body["state"], "delivered")
+
+	off := newWorld(t, simulator.Config{})
+	equal(t, "no receiver", off.call(t, http.MethodPost, "/control/events", own).status, 400)
+}
