@@ -6,4 +6,5 @@ var (
 	ListenerDSN           = listenerDSN
 	MigrateFiles          = migrate
 	MigrationsCurrentWith = migrationsCurrent
+	PendingMigrationsWith = pendingMigrations
 )

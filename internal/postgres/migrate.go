@@ -74,25 +74,31 @@ func migrate(ctx context.Context, db *sqlx.DB, files fs.FS, log *slog.Logger) er
 }
 
 func migrationsCurrent(ctx context.Context, db *sqlx.DB, files fs.FS) (bool, error) {
-	wanted, err := versions(files)
+	lacking, err := lackingVersions(ctx, db, files)
+	return err == nil && len(lacking) == 0, err
+}
+
+// lackingVersions are the migrations of this binary that are not applied.
+func lackingVersions(ctx context.Context, db *sqlx.DB, files fs.FS) (map[int64]bool, error) {
+	lacking, err := versions(files)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	var exists bool
 	if err := db.GetContext(ctx, &exists, `SELECT to_regclass($1) IS NOT NULL`, versionTable); err != nil {
-		return false, fmt.Errorf("read migrations: %w", err)
+		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	if !exists {
-		return false, nil
+		return lacking, nil
 	}
 	var applied []int64
 	if err := db.SelectContext(ctx, &applied, `SELECT version_id FROM `+versionTable+` WHERE is_applied`); err != nil {
-		return false, fmt.Errorf("read migrations: %w", err)
+		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	for _, version := range applied {
-		delete(wanted, version)
+		delete(lacking, version)
 	}
-	return len(wanted) == 0, nil
+	return lacking, nil
 }
 
 // versions returns the numbers in front of the names of the .sql files.
