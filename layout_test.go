@@ -56,8 +56,11 @@ var rooms = []room{
 	},
 	{"internal/retention", "lets history go by age", []string{"internal/purchases", "internal/postgres"}},
 	{
-		"internal/monitor", "reads lag and backlog; writes only when webhooks could come",
-		[]string{"internal/broker", "internal/budget", "internal/postgres", "internal/revenuecat", "outbox", "events", "economy", "internal/books"},
+		"internal/monitor", "the one reader of how all stands; writes only when webhooks could come, and which endpoint fails",
+		[]string{
+			"internal/audit", "internal/broker", "internal/budget", "internal/handover", "internal/postgres", "internal/revenuecat", "outbox", "events", "economy",
+			"internal/books",
+		},
 	},
 
 	{

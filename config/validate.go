@@ -37,12 +37,16 @@ var needs = map[Role][]string{
 // the variable and its YAML key, what is wrong, and what to write. What is set
 // must be well formed in every role; what is missing is a problem only where the
 // role needs it. An unknown role is our mistake and panics.
-func (c Config) Validate(role Role) error {
+func (c Config) Validate(role Role) error { return c.ValidateFor(role, string(role)) }
+
+// ValidateFor is Validate for a subcommand that needs what a role needs: it is the one
+// that messages name, such as "spend show".
+func (c Config) ValidateFor(role Role, command string) error {
 	required, ok := needs[role]
 	if !ok {
 		panic(fmt.Sprintf("config: no role %q", role))
 	}
-	k := &checker{config: c, role: role}
+	k := &checker{config: c, command: command}
 	for _, name := range required {
 		k.required(name)
 	}
@@ -57,7 +61,7 @@ func (c Config) Validate(role Role) error {
 
 type checker struct {
 	config   Config
-	role     Role
+	command  string
 	problems []error
 }
 
@@ -76,11 +80,11 @@ func (k *checker) required(name string) {
 		slices.Contains(k.config.unread, "SLUICE_WEBHOOK_SIGNING_SECRETS")):
 	case name == "SLUICE_WEBHOOK_AUTHORIZATION":
 		k.add(name, "is missing, and sluice %s needs it: write %s, or set SLUICE_WEBHOOK_SIGNING_SECRETS, or SLUICE_WEBHOOK_ENABLED=false to take no webhooks",
-			k.role, v.Example)
+			k.command, v.Example)
 	case name == "SLUICE_SESSION_SECRET" && k.config.Session.JWKSURL.IsSet(): // one of the two is enough
 	case name == "SLUICE_SESSION_SECRET":
-		k.add(name, "is missing, and sluice %s needs it: write %s, or set SLUICE_SESSION_JWKS_URL", k.role, v.Example)
+		k.add(name, "is missing, and sluice %s needs it: write %s, or set SLUICE_SESSION_JWKS_URL", k.command, v.Example)
 	default:
-		k.add(name, "is missing, and sluice %s needs it: write one such as %s", k.role, v.Example)
+		k.add(name, "is missing, and sluice %s needs it: write one such as %s", k.command, v.Example)
 	}
 }

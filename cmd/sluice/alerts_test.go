@@ -266,7 +266,7 @@ var faults = []fault{
 		return func() { // what sluice lag says
 			stop()
 			n := 10_000
-			command := regexp.MustCompile(`sluice (webhooks resync --from \S+ --until \S+),`)
+			command := regexp.MustCompile(`sluice (webhooks resync --from \S+ --until \S+)`)
 			require.Eventually(a.t, func() bool {
 				n++
 				_, body := boughtEvent(n)

@@ -8,7 +8,7 @@ import (
 )
 
 // printAttention lists spends that need somebody and, below, the commands that
-// settle those of unknown outcome.
+// settle them.
 func printAttention(io stdio, list []books.Attention, asJSON bool) error {
 	if asJSON {
 		spends := make([]map[string]any, len(list))
@@ -33,6 +33,7 @@ func printAttention(io stdio, list []books.Attention, asJSON bool) error {
 	}
 	for _, a := range list {
 		printSettle(io, a.Spend.ID, a.Unknown)
+		printDecision(io, a.Spend)
 	}
 	return nil
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/audit"
 	"github.com/sluice-gems/sluice/internal/purchases"
-	"github.com/sluice-gems/sluice/internal/reconcile"
 )
 
 // auditCommand proves the books.
@@ -88,7 +87,7 @@ func (c auditCommand) whole(ctx context.Context, io stdio, db *sqlx.DB) error {
 		err = printAudit(io, report, time.Since(started))
 	}
 	if err == nil && !report.Balanced() {
-		err = fmt.Errorf("the books do not balance: %d findings", len(report.Wrong))
+		err = fmt.Errorf("the books do not balance: %s", plural(len(report.Wrong), "finding", "findings"))
 	}
 	return err
 }
@@ -106,20 +105,20 @@ func printAudit(io stdio, r audit.Report, took time.Duration) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(io.Out, "\n%d spends, %d ledger lines, %d movements of the provider, %d corrections, as of %s, in %s\n",
-		r.Spends, r.Lines, r.Moved, r.Posted, r.At.UTC().Format(time.RFC3339), took.Round(time.Millisecond))
+	_, _ = fmt.Fprintf(io.Out, "\n%s, %s, %s of the provider, %s, as of %s, in %s\n",
+		plural(r.Spends, "spend", "spends"), plural(r.Lines, "ledger line", "ledger lines"), plural(r.Moved, "movement", "movements"), plural(r.Posted, "correction", "corrections"), r.At.UTC().Format(time.RFC3339), took.Round(time.Millisecond))
 	if len(r.Open) > 0 {
-		_, _ = fmt.Fprintf(io.Out, "%d calls have no outcome yet; until then the provider's balances may differ by:\n", len(r.Open))
+		_, _ = fmt.Fprintf(io.Out, "%s no outcome yet; until then the provider's balances may differ by:\n", plural(len(r.Open), "call has", "calls have"))
 	}
 	for _, open := range r.Open[:min(len(r.Open), printedMax)] {
-		_, _ = fmt.Fprintf(io.Out, "  %s %s %s of player %s, %s since %s, %d attempts\n",
-			open.Purpose, open.ID, open.Deltas, open.AppUserID, open.State, open.OpenedAt.UTC().Format(time.RFC3339), open.Attempts)
+		_, _ = fmt.Fprintf(io.Out, "  %s %s %s of player %s, %s since %s, %s\n",
+			open.Purpose, open.ID, open.Deltas, open.AppUserID, open.State, open.OpenedAt.UTC().Format(time.RFC3339), plural(open.Attempts, "attempt", "attempts"))
 	}
 	if r.Balanced() {
 		_, err := fmt.Fprintln(io.Out, "the books balance")
 		return err
 	}
-	_, _ = fmt.Fprintf(io.Out, "%d things are wrong:\n", len(r.Wrong))
+	_, _ = fmt.Fprintf(io.Out, "%s wrong:\n", plural(len(r.Wrong), "thing is", "things are"))
 	for _, f := range r.Wrong[:min(len(r.Wrong), printedMax)] {
 		_, _ = fmt.Fprintf(io.Out, "  %s\n", findingLine(f))
 	}
@@ -157,7 +156,7 @@ func (c auditCommand) found(ctx context.Context, io stdio, db *sqlx.DB) error {
 		}
 	}
 	if err == nil && len(list) > 0 {
-		err = fmt.Errorf("the books do not balance: %d findings of sluice work", len(list))
+		err = fmt.Errorf("the books do not balance: %s of sluice work", plural(len(list), "finding", "findings"))
 	}
 	return err
 }
@@ -180,7 +179,7 @@ func (c auditCommand) player(ctx context.Context, io stdio, db *sqlx.DB) error {
 		err = printPage(io, page)
 	}
 	if err == nil && len(page.Wrong) > 0 {
-		err = fmt.Errorf("the player's books do not balance: %d findings", len(page.Wrong))
+		err = fmt.Errorf("the player's books do not balance: %s", plural(len(page.Wrong), "finding", "findings"))
 	}
 	return err
 }
@@ -209,8 +208,8 @@ func printPage(io stdio, page audit.Page) error {
 		return err
 	}
 	for _, open := range page.Open {
-		_, _ = fmt.Fprintf(io.Out, "\n%s %s %s has no outcome yet: %s since %s, %d attempts\n",
-			open.Purpose, open.ID, open.Deltas, open.State, open.OpenedAt.UTC().Format(time.RFC3339), open.Attempts)
+		_, _ = fmt.Fprintf(io.Out, "\n%s %s %s has no outcome yet: %s since %s, %s\n",
+			open.Purpose, open.ID, open.Deltas, open.State, open.OpenedAt.UTC().Format(time.RFC3339), plural(open.Attempts, "attempt", "attempts"))
 	}
 	for _, f := range page.Wrong {
 		_, _ = fmt.Fprintf(io.Out, "\nWRONG: %s\n", f)
@@ -220,7 +219,6 @@ func printPage(io stdio, page audit.Page) error {
 
 // audits watches the books in sluice work until stop is called.
 func (p *process) audits(ctx context.Context) (stop func()) {
-	p.registry.MustRegister(audit.Collector{DB: p.db}, reconcile.Collector{DB: p.db})
 	watcher := &audit.Watcher{DB: p.db, Log: p.log}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

@@ -96,7 +96,7 @@ func (c benchLoad) running(ctx context.Context, cfg *bench.Config) error {
 	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
 		return exitError{fmt.Errorf("--url %s: write one such as http://127.0.0.1:8080", c.URL), exitBadUsage}
 	}
-	settings, err := loadOperatorConfig(config.RoleSimulate)
+	settings, err := loadOperatorConfig(ctx, config.RoleSimulate)
 	if err != nil {
 		return err
 	}

@@ -74,10 +74,14 @@ func TestBadUsageExitsWith2AndFailuresWith1(t *testing.T) {
 func TestOperatorsAreToldWhenNothingRuns(t *testing.T) {
 	t.Parallel()
 	folder := newFolder(t)
-	for _, command := range []string{"lag", "spend show --unknown", "spend settle x --charged --attempt 1 --reason r"} {
+	for command, name := range map[string]string{
+		"lag": "lag", "spend show --unknown": "spend show", "spend settle x --charged --attempt 1 --reason r": "spend settle", "deadletter list": "deadletter list",
+		"backfill list": "backfill list", "audit": "audit", "pauses": "pauses", "acts": "acts",
+	} {
 		code, _, log := runs(t, []string{"SLUICE_DATA_DIR=" + folder}, strings.Fields(command)...)
 		assert.Equal(t, exitBadUsage, code, log)
-		assert.Contains(t, log, "no sluice dev has run in "+folder+": start one with `make run`", "sluice %s", command)
+		assert.Contains(t, log, "SLUICE_DATABASE_URL (database.url): is missing, and sluice "+name+" needs it: write one such as", "sluice %s", command)
+		assert.Contains(t, log, "no sluice dev has run in "+folder+": start one with `make run`, name the folder of one in SLUICE_DATA_DIR, or", "sluice %s", command)
 	}
 	ended := devState{DatabaseURL: "postgres:///sluice?host=" + folder + "&user=sluice&sslmode=disable", NATSURL: "nats://" + freeAddr(t)}
 	require.NoError(t, ended.write(folder))

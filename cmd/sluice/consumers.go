@@ -121,7 +121,7 @@ func (c consumersCommand) Run(_ context.Context, io stdio) error {
 	}
 	w := table(io, "CONSUMER\tLANES\tEVENTS")
 	for _, spec := range specs {
-		_, _ = fmt.Fprintf(w, "%s\t%v\t%v\n", spec.Name, spec.Lanes, spec.Types)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", spec.Name, commas(spec.Lanes), commas(spec.Types))
 	}
 	return w.Flush()
 }

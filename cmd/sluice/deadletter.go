@@ -254,7 +254,7 @@ func (c manyLetters) print(io stdio, what string, many operations.Many) error {
 	}
 	_, err := fmt.Fprintf(io.Out, "%d %s", many.Done, what)
 	if err == nil && many.Refused > 0 {
-		_, err = fmt.Fprintf(io.Out, ", %d were not: they are no events, or somebody else was faster", many.Refused)
+		_, err = fmt.Fprintf(io.Out, ", %s, or somebody else was faster", plural(many.Refused, "was not: it is no event", "were not: they are no events"))
 	}
 	_, _ = fmt.Fprintln(io.Out, ".")
 	return err

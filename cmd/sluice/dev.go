@@ -51,7 +51,7 @@ next start goes on with the same data.`
 // Run starts what is not set to run elsewhere, prints how to use it, and works
 // until a signal comes.
 func (c devCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleDev)
+	cfg, err := loadConfig(ctx, config.RoleDev)
 	if err != nil {
 		return err
 	}

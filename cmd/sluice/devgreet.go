@@ -34,9 +34,9 @@ Sluice is ready.
   Game        %s
   PostgreSQL  %s
   NATS        %s
-  Data        %s
+  Data        %s   (other commands find this site by SLUICE_DATA_DIR)
 
-A session token of %s, valid for %s:
+A session token of %s, valid for %.0f hours:
 
   TOKEN=%s
 
@@ -48,7 +48,7 @@ Spend 50 gems, then look at what it bought:
 
 guild_banner is an item that the game's own server hands over.
 
-`, s.greetStore(api), api, api+console.Path, s.greetKey(), provider, game, s.config.Database.URL, s.config.NATS.URL, s.config.DataDir, devPlayer, devTokenTTL, token, api, api)
+`, s.greetStore(api), api, api+console.Path, s.greetKey(), provider, game, s.config.Database.URL, s.config.NATS.URL, s.config.DataDir, devPlayer, devTokenTTL.Hours(), token, api, api)
 	if key := s.config.Keys.Server[0].Reveal(); key == s.state.ServerKey { // one of the settings is not ours to show
 		_, _ = fmt.Fprintf(io.Out, `Grant gems as the game's server does:
 
@@ -59,8 +59,10 @@ guild_banner is an item that the game's own server hands over.
 	}
 	if s.sim != nil {
 		s.greetBuyer(io, api)
+		s.greetSender(io)
 		_, _ = fmt.Fprintf(io.Out, "Give any player gems:\n\n  curl -s -d '{\"balances\":{\"GEM\":1000}}' http://%s/control/customers/player_2\n\n", s.simAt)
 	}
+	s.greetBreaker(io)
 }
 
 // greetKey says how to log in to the console, unless the settings name the keys: those
@@ -92,6 +94,26 @@ func (s *devStack) greetBuyer(io stdio, api string) {
   curl -s -H "Authorization: Bearer $TOKEN" %s/wallet
 
 `, devPlayer, ware.Identifier, ware.Store, s.simAt, api)
+}
+
+// greetSender prints how to send a webhook of one's own: the simulator knows what proves it.
+func (s *devStack) greetSender(io stdio) {
+	if s.config.Webhook.Enabled {
+		_, _ = fmt.Fprintf(io.Out, "Send a webhook of your own, signed as RevenueCat's are (the simulator's controls show one to paste):\n\n  curl -s -d @event.json http://%s/control/events\n\n", s.simAt)
+	}
+}
+
+// greetBreaker prints how to break what the roles call, as far as it is ours to break.
+func (s *devStack) greetBreaker(io stdio) {
+	var lines []string
+	for _, one := range []struct{ at, fault string }{{s.simAt, "down"}, {s.gameAt, "refuse"}} {
+		if one.at != "" {
+			lines = append(lines, fmt.Sprintf("  curl -s -X PATCH -d '{%q:true}' http://%s/control/faults\n", one.fault, one.at))
+		}
+	}
+	if len(lines) > 0 {
+		_, _ = fmt.Fprintf(io.Out, "Break things, and mend them with false (the controls above show every fault):\n\n%s\n", strings.Join(lines, ""))
+	}
 }
 
 // demoWare is what the banner offers: something that brings currency, if there is any.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -106,15 +107,23 @@ func (s devState) game() ([]config.NamedURL, []config.NamedSecret) {
 
 // loadOperatorConfig is loadConfig for commands that look at a running system:
 // what is not set comes from the `sluice dev` of the same data folder, if any.
-func loadOperatorConfig(role config.Role) (config.Config, error) {
+func loadOperatorConfig(ctx context.Context, role config.Role) (config.Config, error) {
 	cfg, err := config.LoadEnviron(os.Environ(), os.ReadFile)
 	state, stateErr := readDevState(cfg.DataDir)
 	state.lend(&cfg)
-	if err := errors.Join(err, stateErr, cfg.Validate(role)); err != nil {
+	if err := errors.Join(err, stateErr, cfg.ValidateFor(role, commandOf(ctx))); err != nil {
 		if state == (devState{}) {
-			err = fmt.Errorf("%w\nno sluice dev has run in %s: start one with `make run`, or set what is missing", err, cfg.DataDir)
+			err = fmt.Errorf("%w\n%s", err, noDev(cfg.DataDir))
 		}
 		return config.Config{}, exitError{fmt.Errorf("settings:\n%w", err), exitBadUsage}
 	}
 	return cfg, nil
+}
+
+// noDev says what to do where no `sluice dev` is to be found.
+func noDev(folder string) string {
+	if whole, err := filepath.Abs(folder); err == nil {
+		folder = whole
+	}
+	return fmt.Sprintf("no sluice dev has run in %s: start one with `make run`, name the folder of one in SLUICE_DATA_DIR, or set what is missing", folder)
 }

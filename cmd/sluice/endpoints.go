@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
+	"sync"
+
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/consumers/compensate"
 	"github.com/sluice-gems/sluice/consumers/fulfil"
 	"github.com/sluice-gems/sluice/internal/handover"
+	"github.com/sluice-gems/sluice/internal/monitor"
 )
 
 // startEndpoints makes the game's own servers ready to be asked. None is dialled.
@@ -25,6 +29,16 @@ func (p *process) startEndpoints() (err error) {
 		}
 	}))
 	return err
+}
+
+// tellTroubles tells all processes what this one meets at the game's servers, until stop:
+// while the role drains, too.
+func (p *process) tellTroubles() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	troubles := monitor.Troubles{DB: p.db, Process: p.provider.id, Look: p.endpoints.Troubles, Log: p.log}
+	var running sync.WaitGroup
+	running.Go(func() { troubles.Run(ctx) })
+	return func() { cancel(); running.Wait() }
 }
 
 func endpointConfigs(h config.HandOver, more func(*handover.Config)) []handover.Config {

@@ -33,7 +33,7 @@ type handoverVerifyCommand struct {
 
 // Run prints one line per check. Exit codes: 0 all is well, 1 something is not, 2 bad usage.
 func (c handoverVerifyCommand) Run(ctx context.Context, io stdio) error {
-	address, secret, err := c.server()
+	address, secret, err := c.server(ctx)
 	if err != nil {
 		return exitError{err, exitBadUsage}
 	}
@@ -61,7 +61,7 @@ func (c handoverVerifyCommand) Run(ctx context.Context, io stdio) error {
 }
 
 // server finds out who is meant, and the secret.
-func (c handoverVerifyCommand) server() (address, secret string, err error) {
+func (c handoverVerifyCommand) server(ctx context.Context) (address, secret string, err error) {
 	if c.Timeout <= 0 {
 		return "", "", errors.New("--timeout must be more than 0")
 	}
@@ -75,7 +75,7 @@ func (c handoverVerifyCommand) server() (address, secret string, err error) {
 			return c.Target, secret, nil
 		}
 	}
-	cfg, err := loadOperatorConfig(config.RoleSimulate)
+	cfg, err := loadOperatorConfig(ctx, config.RoleSimulate)
 	if err != nil {
 		return "", "", err
 	}

@@ -41,6 +41,9 @@ func (c healthCommand) Run(ctx context.Context, io stdio) error {
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
 	body, err := askHealth(ctx, url)
+	if err != nil && c.URL == "" {
+		return fmt.Errorf("health: %w; another process: name its address, or set SLUICE_HTTP_ADDR", err)
+	}
 	if err != nil {
 		return fmt.Errorf("health: %w", err)
 	}

@@ -29,7 +29,8 @@ const lagPatience = 10 * time.Second
 // Help says where the numbers come from and what they mean.
 func (lagCommand) Help() string {
 	return `Reads PostgreSQL and NATS as the settings name them, or those of the sluice dev that runs in
-SLUICE_DATA_DIR. The console and /metrics show the same numbers.
+SLUICE_DATA_DIR. The console and /metrics show the same numbers, and the console's overview
+begins with the same verdict: what needs attention, with the command that mends it.
 
   MESSAGES     unfinished in the broker
   IN HAND      of the messages, handed out and not done
@@ -70,7 +71,7 @@ func (c lagCommand) Run(ctx context.Context, io stdio) error {
 
 // look returns what looks once, prints it, and returns what is wrong with it.
 func (c lagCommand) look(io stdio, cfg config.Config, db *sqlx.DB, conn *broker.Conn) func(context.Context) error {
-	m := monitor.New(db, conn)
+	m := monitor.New(db, conn, endpointNames(cfg.HandOver)...)
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, lagPatience)
 		defer cancel()
@@ -81,7 +82,7 @@ func (c lagCommand) look(io stdio, cfg config.Config, db *sqlx.DB, conn *broker.
 		if s.Reachable.PostgreSQL || s.Reachable.NATS {
 			err = errors.Join(err, c.print(io, s))
 		}
-		return errors.Join(err, c.judge(s.Consumers))
+		return errors.Join(err, c.judge(s))
 	}
 }
 
@@ -110,11 +111,11 @@ func (c lagCommand) watch(ctx context.Context, io stdio, look func(context.Conte
 	}
 }
 
-// judge returns why the list is above a threshold, with its own exit code, and
-// whose numbers are incomplete: what nobody could read is not within bounds.
-func (c lagCommand) judge(list []monitor.Lag) error {
+// judge returns what is above a threshold, with its own exit code, and whose numbers
+// are incomplete: what nobody could read is not within bounds.
+func (c lagCommand) judge(s monitor.Snapshot) error {
 	var problems, above []error
-	for _, lag := range list {
+	for _, lag := range s.Consumers {
 		who := lag.Consumer + "/" + lag.Lane
 		if lag.Error != "" {
 			problems = append(problems, fmt.Errorf("%s: %s", who, lag.Error))
@@ -123,7 +124,12 @@ func (c lagCommand) judge(list []monitor.Lag) error {
 			above = append(above, fmt.Errorf("%s: the oldest is %s old, more than %s", who, age.Round(time.Millisecond), *c.MaxAge))
 		}
 		if pending := max(lag.Owed, int64(lag.Messages)); c.MaxPending != nil && pending > *c.MaxPending {
-			above = append(above, fmt.Errorf("%s: %d are unfinished, more than %d", who, pending, *c.MaxPending))
+			above = append(above, fmt.Errorf("%s: %s unfinished, more than %d", who, plural(pending, "is", "are"), *c.MaxPending))
+		}
+	}
+	for _, e := range s.Endpoints {
+		if age := time.Duration(e.OldestAge); e.Waiting() > 0 && c.MaxAge != nil && age > *c.MaxAge {
+			above = append(above, fmt.Errorf("the game's server %s (circuit %s): a spend has waited for it for %s, more than %s", e.Name, e.Circuit, age.Round(time.Millisecond), *c.MaxAge))
 		}
 	}
 	if len(above) > 0 {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-gems/sluice/internal/budget"
 	"github.com/sluice-gems/sluice/internal/monitor"
 )
 
@@ -50,8 +49,8 @@ func remark(lag monitor.Lag) string {
 		return lag.Error
 	case lag.Paused:
 		return "PAUSED"
-	case time.Duration(lag.Stalled) >= monitor.StalledAfter:
-		return fmt.Sprintf("STALLED: nothing was handed out for %s; does a sluice work run %s?", readable(lag.Stalled), lag.Consumer)
+	case lag.StandsStill():
+		return "STALLED for " + readable(lag.Stalled).String()
 	}
 	return ""
 }
@@ -65,47 +64,35 @@ func readable(s monitor.Seconds) time.Duration {
 	return d.Round(time.Second)
 }
 
-// summary says what the table has no room for.
+// summary says what the table has no room for: the numbers, then what to make of them.
 func summary(s monitor.Snapshot) []string {
 	lines := []string{""}
-	if o := s.Outbox; o != nil && o.Overdue > 0 && time.Duration(o.OverdueAge) >= monitor.StalledAfter {
-		lines = append(lines, fmt.Sprintf("OVERDUE: %d parked deliveries should have been published, the first %s ago; does a sluice relay run?", o.Overdue, readable(o.OverdueAge)))
-	}
 	for _, open := range s.Open {
 		if open.Spends > 0 {
-			lines = append(lines, fmt.Sprintf("%d spends are %s, the oldest for %s.", open.Spends, open.State, readable(open.OldestAge)))
+			lines = append(lines, fmt.Sprintf("%s %s, the oldest for %s.", plural(open.Spends, "spend is", "spends are"), open.State, readable(open.OldestAge)))
 		}
 	}
 	if p := s.Provider; p != nil {
 		lines = append(lines, providerLines(*p)...)
 	}
-	if a := s.Attention; a != nil && a.Unknown+a.NeedsOperator+a.Held > 0 {
-		lines = append(lines, fmt.Sprintf("ATTENTION: %d unknown, %d need an operator, %d held: sluice spend show --attention", a.Unknown, a.NeedsOperator, a.Held))
+	if w := s.Webhooks; w != nil && w.Silence > 0 {
+		lines = append(lines, fmt.Sprintf("The last webhook came %s ago.", time.Duration(w.Silence).Round(time.Second)))
 	}
-	for _, letters := range s.DeadLetters {
-		lines = append(lines, fmt.Sprintf("DEAD LETTERS: %s has %d, the oldest for %s: sluice deadletter list", letters.Consumer, letters.Open, readable(letters.OldestAge)))
+	if len(lines) > 1 {
+		lines = append(lines, "")
 	}
-	if b := s.Books; b != nil {
-		if b.Findings > 0 {
-			lines = append(lines, fmt.Sprintf("BOOKS: %d findings of the audit: sluice audit", b.Findings))
+	return append(lines, verdictLines(s.Verdict)...)
+}
+
+// verdictLines are what the console's overview begins with, each with the command that
+// mends it or shows what will.
+func verdictLines(v monitor.Verdict) []string {
+	lines := []string{v.Title + "."}
+	for _, f := range v.Remarks {
+		lines = append(lines, "  "+f.Tag+": "+f.Text)
+		if f.Command != "" {
+			lines = append(lines, "    "+f.Command)
 		}
-		for _, d := range b.Drift {
-			lines = append(lines, fmt.Sprintf("DRIFT: %d %s of %d customers: sluice reconcile", d.Units, d.Currency, d.Players))
-		}
-	}
-	for _, p := range s.Pauses {
-		lines = append(lines, fmt.Sprintf("PAUSED: %s %s, for %s, by %s: %s", p.Scope, p.Name, readable(p.Age), p.Who, p.Reason))
-	}
-	if w := s.Webhooks; w != nil {
-		if w.Silence > 0 {
-			lines = append(lines, fmt.Sprintf("The last webhook came %s ago.", time.Duration(w.Silence).Round(time.Second)))
-		}
-		for _, gap := range w.Suspect {
-			lines = append(lines, fmt.Sprintf("SUSPECT: %s.", gap))
-		}
-	}
-	if len(lines) == 1 {
-		return nil
 	}
 	return lines
 }
@@ -114,24 +101,18 @@ func summary(s monitor.Snapshot) []string {
 func providerLines(p monitor.Provider) []string {
 	var lines []string
 	for _, b := range p.Budgets {
-		line := fmt.Sprintf("RevenueCat, %s: %d calls in the last minute", strings.ReplaceAll(b.Domain, "_", " "), b.Used)
+		line := fmt.Sprintf("RevenueCat, %s: %s in the last minute", strings.ReplaceAll(b.Domain, "_", " "), plural(b.Used, "call", "calls"))
 		if b.Limit > 0 {
 			line += fmt.Sprintf(" of %d", b.Limit)
-		}
-		if b.ToldToWait > 0 {
-			line += fmt.Sprintf("; it told us to wait %s more", readable(b.ToldToWait))
 		}
 		lines = append(lines, line+".")
 	}
 	if p.Waiting > 0 {
-		line := fmt.Sprintf("%d adjustments wait for RevenueCat", p.Waiting)
+		line := plural(p.Waiting, "adjustment waits", "adjustments wait") + " for RevenueCat"
 		if p.ETA > 0 {
 			line += fmt.Sprintf(", which its limit allows within %s", readable(p.ETA))
 		}
 		lines = append(lines, line+".")
-	}
-	if p.Circuit != budget.CircuitClosed {
-		lines = append(lines, fmt.Sprintf("CIRCUIT %s: %s; the next call is tried in %s.", p.Circuit, p.CircuitReason, readable(p.ProbeIn)))
 	}
 	return lines
 }

@@ -12,7 +12,9 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -85,7 +87,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Name("sluice"),
 		kong.Description("The hard-currency backend of a game that sells gems through RevenueCat.\n\n"+
 			"Begin with sluice dev: it needs no settings. Those of the other roles come from the environment and a YAML file: see sluice config.\n\n"+
-			"A signal (SIGTERM, Ctrl-C) stops a role in order: what is in hand is finished. A second one ends it at once.\n\n"+
+			"A signal (SIGTERM, Ctrl-C) stops a role in order: what is in hand is finished. A second one, 250 ms later or more, ends it at once.\n\n"+
 			"Exit codes: 0 done; 1 failed, or ended by a second signal; 2 bad usage or settings; 3 above a threshold (sluice lag)."),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		vars, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
@@ -104,7 +106,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(withCommand(ctx, command), (*context.Context)(nil))
 	if err := command.Run(stdio{stdout, stderr}); err != nil {
 		_, _ = fmt.Fprintln(stderr, "sluice:", err)
 		return exitCodeOf(err)
@@ -131,29 +133,64 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
+// sameSignal is how long after the first signal further ones are that same one:
+// timeout(1) sends it to its command and then to the whole group, and make hands on
+// what its group has heard.
+const sameSignal = 250 * time.Millisecond
+
 // untilSignal returns a context that ends with the first SIGINT or SIGTERM, which
-// asks for a drain; the second signal ends the process at once, with exitFailed. What
+// asks for a drain; a second signal ends the process at once, with exitFailed. What
 // was in hand then is what a crash leaves: the next start brings it to its end.
 func untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	signal.Ignore(syscall.SIGHUP) // serve reloads its catalogue at it; nobody ends at it
-	go func() {
-		<-signals
-		cancel()
-		<-signals
+	go obey(signals, time.Now, cancel, func() {
 		_, _ = fmt.Fprintln(os.Stderr, "sluice: second signal: ended at once; what was in hand is finished after the next start")
 		os.Exit(exitFailed)
-	}()
+	})
 	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+// obey calls drain at the first signal, and end at the next that is another one.
+func obey(signals <-chan os.Signal, now func() time.Time, drain, end func()) {
+	<-signals
+	first := now()
+	drain()
+	for range signals {
+		if now().Sub(first) >= sameSignal {
+			end()
+			return
+		}
+	}
+}
+
+// commandKey is where a context keeps the command that was called.
+type commandKey struct{}
+
+// withCommand keeps the command's name, such as "spend show", for messages.
+func withCommand(ctx context.Context, command *kong.Context) context.Context {
+	var names []string
+	for _, step := range command.Path {
+		if step.Command != nil {
+			names = append(names, step.Command.Name)
+		}
+	}
+	return context.WithValue(ctx, commandKey{}, strings.Join(names, " "))
+}
+
+// commandOf is what withCommand kept.
+func commandOf(ctx context.Context) string {
+	name, _ := ctx.Value(commandKey{}).(string)
+	return name
 }
 
 // loadConfig reads the settings for a role and reports everything that is wrong
 // with them at once.
-func loadConfig(role config.Role) (config.Config, error) {
+func loadConfig(ctx context.Context, role config.Role) (config.Config, error) {
 	cfg, err := config.LoadEnviron(os.Environ(), os.ReadFile)
-	if err := errors.Join(err, cfg.Validate(role), telemetry.Check()); err != nil {
+	if err := errors.Join(err, cfg.ValidateFor(role, commandOf(ctx)), telemetry.Check()); err != nil {
 		return config.Config{}, exitError{fmt.Errorf("settings:\n%w", err), exitBadUsage}
 	}
 	return cfg, nil

@@ -23,7 +23,7 @@ password: for production run NATS itself.`
 
 // Run serves until a signal comes, or JetStream gives up.
 func (c natsCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleNATS)
+	cfg, err := loadConfig(ctx, config.RoleNATS)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -59,6 +60,30 @@ func TestOperatorsActOnARunningSite(t *testing.T) {
 	require.Equal(t, economy.Amounts{"GEM": 500}, s.balance("p"))
 	require.Zero(t, s.inventory(t, "p")["extra_life"])
 	require.Eventually(t, func() bool { return try().code == http.StatusPaymentRequired }, startPatience, tick)
+
+	// Whoever asked may refuse, and does not approve.
+	s.give("rich", economy.Amounts{"GEM": 5000})
+	dear := s.spend(t, "rich", "legendary_skin", "1").Spend.ID
+	asks := func() string {
+		said := s.operates("spend refund "+dear, why...)
+		require.Contains(t, said, "needs a second person")
+		return regexp.MustCompile(`sluice spend approve (\S+)`).FindStringSubmatch(said)[1]
+	}
+	request := asks()
+	require.Regexp(t, request+" +"+dear+" +5000 GEM .* ticket 17 +asked", s.operates("spend requests"))
+	refusedCode, _, refusedLog := runs(t, s.env, "spend", "approve", request, "--by", "Somebody else", "--reason", "it is me")
+	require.Equal(t, exitFailed, refusedCode)
+	require.Contains(t, refusedLog, "another person must approve it")
+	require.Contains(t, s.operates("spend refuse "+request, why...), request+" is refused")
+	require.NotContains(t, s.operates("spend requests"), request)
+	require.Regexp(t, request+".* refused", s.operates("spend requests --all"))
+	request = asks()
+	_, err := s.database().Exec("UPDATE refund_requests SET asked_by = 'Bob', asked_login = 'bob@elsewhere' WHERE id = $1", request)
+	require.NoError(t, err)
+	require.Contains(t, s.operates("spend approve "+request, why...), "refunding operator_refund")
+	s.spendAt(t, "rich", "/spends/"+dear, "refunded")
+	require.Equal(t, economy.Amounts{"GEM": 5000}, s.balance("rich"))
+	require.Contains(t, s.operates("acts"), "spend.refund.refuse ")
 
 	// A dead letter is retried, dies again, and is resolved.
 	code, _, log := runs(t, s.env, "resync", "..", "--wait")

@@ -139,8 +139,8 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	committing.Rest = resting(intakePace)
 	p.intake = outbox.NewCommitter(committing)
 	p.books, p.catalogs = books.New(p.db), books.NewCatalogs(p.db)
-	p.monitor = monitor.New(p.db, p.conn)
-	p.registry.MustRegister(p.monitor, &undelivered{books: p.books, catalogs: p.catalogs, names: endpointNames(cfg.HandOver)})
+	p.monitor = monitor.New(p.db, p.conn, endpointNames(cfg.HandOver)...)
+	p.registry.MustRegister(p.monitor)
 	return p, nil
 }
 

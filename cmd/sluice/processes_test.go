@@ -143,7 +143,7 @@ func TestSeparateProcesses(t *testing.T) {
 	f.give("player", economy.Amounts{"GEM": 1000})
 	waiting := f.spend(t, "player", "extra_life", "before the workers", "Prefer", "wait=0")
 	require.Equal(t, http.StatusAccepted, waiting.code, waiting)
-	f.requireLag(exitAbove, "adjust/live: 1 are unfinished, more than 0", "--max-pending", "0")
+	f.requireLag(exitAbove, "adjust/live: 1 is unfinished, more than 0", "--max-pending", "0")
 	workAddr, relayAddr := freeAddr(t), freeAddr(t)
 	work := launch(t, append(slices.Clone(f.env), "SLUICE_METRICS_ADDR="+workAddr), "work")
 	relay := launch(t, append(slices.Clone(f.env), "SLUICE_METRICS_ADDR="+relayAddr), "relay")

@@ -33,7 +33,7 @@ func brokerError(cfg config.Config, conn *broker.Conn) error {
 func unreachable(what, setting string, address config.URL, ofDev string, err error) error {
 	advice := fmt.Sprintf("is it running there, and is %s right?", setting)
 	if address.Reveal() == ofDev {
-		advice = fmt.Sprintf("is `make run` (sluice dev) running? Otherwise set %s", setting)
+		advice = fmt.Sprintf("is `make run` (sluice dev) running? Otherwise name the folder of another in SLUICE_DATA_DIR, or set %s", setting)
 	}
 	return fmt.Errorf("cannot reach %s at %s: %s (%w)", what, address, advice, err)
 }

@@ -30,7 +30,7 @@ and the others stand by. SLUICE_METRICS_ADDR gives it /livez, /readyz and /metri
 
 // Run sweeps until a signal comes.
 func (relayCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleRelay)
+	cfg, err := loadConfig(ctx, config.RoleRelay)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (c resyncCommand) Run(ctx context.Context, io stdio) error {
 	if c.Player == "" || c.Timeout <= 0 {
 		return exitError{errors.New("name a player, and use a --timeout of more than 0, such as 1m"), exitBadUsage}
 	}
-	cfg, err := loadOperatorConfig(config.RoleRelay)
+	cfg, err := loadOperatorConfig(ctx, config.RoleRelay)
 	if err != nil {
 		return err
 	}

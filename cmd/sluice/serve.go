@@ -31,7 +31,7 @@ SIGHUP reloads the catalogue.`
 
 // Run serves until a signal asks for a drain.
 func (serveCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleServe)
+	cfg, err := loadConfig(ctx, config.RoleServe)
 	if err != nil {
 		return err
 	}

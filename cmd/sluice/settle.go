@@ -69,7 +69,7 @@ func (c spendSettleCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	for _, s := range settled {
-		_, _ = fmt.Fprintf(io.Out, "%s is %s %s\n", s.ID, s.State, s.Reason)
+		_, _ = fmt.Fprintf(io.Out, "%s is %s\n", s.ID, standing(s))
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (c spendSettleCommand) Run(ctx context.Context, io stdio) error {
 // startSettling starts what a command needs that settles something by an operator's
 // word. Its log is a step quieter: the answer is on the screen.
 func startSettling(ctx context.Context, io stdio) (*process, error) {
-	cfg, err := loadOperatorConfig(config.RoleRelay)
+	cfg, err := loadOperatorConfig(ctx, config.RoleRelay)
 	if err != nil {
 		return nil, err
 	}

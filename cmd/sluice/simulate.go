@@ -33,7 +33,7 @@ SLUICE_REVENUECAT_PROJECT_ID=proj_sim.`
 
 // Run serves until a signal comes.
 func (c simulateCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleSimulate)
+	cfg, err := loadConfig(ctx, config.RoleSimulate)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func printStands(io stdio, s economy.Spend) error {
 	if s.Held {
 		held = ", held"
 	}
-	_, err := fmt.Fprintf(io.Out, "%s is %s %s%s\n", s.ID, s.State, s.Reason, held)
+	_, err := fmt.Fprintf(io.Out, "%s is %s%s\n", s.ID, standing(s), held)
 	return err
 }
 

@@ -14,7 +14,7 @@ import (
 func storyJSON(story books.Story, refusal string, acts []operations.Act) map[string]any {
 	out := map[string]any{
 		"spend": spendJSON(story.Spend), "adjustments": story.Adjustments, "ledger": story.Entries,
-		"owed": story.Owed, "dead_letters": story.DeadLetters, "acts": acts,
+		"request_id": story.RequestID, "owed": story.Owed, "dead_letters": story.DeadLetters, "acts": acts,
 	}
 	if refusal != "" {
 		out["hand_over_refused"] = refusal
@@ -26,7 +26,7 @@ func printStory(io stdio, story books.Story, refusal string, acts []operations.A
 	s := story.Spend
 	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	var t tale
-	_, _ = fmt.Fprintf(w, "%s %s\t%s %s\nplayer\t%s\n", s.Kind, s.ID, s.State, s.Reason, s.AppUserID)
+	_, _ = fmt.Fprintf(w, "%s %s\t%s\nplayer\t%s\n", s.Kind, s.ID, standing(s), s.AppUserID)
 	if s.Kind == economy.KindGrant {
 		_, _ = fmt.Fprintf(w, "gives\t%s: %s\n", s.Cost, s.Note)
 	} else {
@@ -42,7 +42,11 @@ func printStory(io stdio, story books.Story, refusal string, acts []operations.A
 		_, _ = fmt.Fprintf(w, "hand-over\t%s\n", s.Note)
 	}
 	_, _ = fmt.Fprintln(w)
-	t.line(s.AcceptedAt, "accepted")
+	accepted := "accepted"
+	if story.RequestID != "" {
+		accepted += ", request_id " + story.RequestID // as the log of serve has it
+	}
+	t.line(s.AcceptedAt, "%s", accepted)
 	for _, a := range story.Adjustments {
 		t.adjustment(a, time.Now())
 	}
@@ -50,10 +54,14 @@ func printStory(io stdio, story books.Story, refusal string, acts []operations.A
 		t.line(e.EnteredAt, "ledger: %s %d %s from %s to %s", e.Kind, e.Amount, e.Currency, e.Debit, e.Credit)
 	}
 	for _, d := range story.Owed {
-		t.line(d.At, "owed to %s: %s, %d attempts before %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
+		failed := ""
+		if d.Attempts > 0 {
+			failed = fmt.Sprintf(", after %s: %s", plural(d.Attempts, "attempt", "attempts"), d.LastError)
+		}
+		t.line(d.At, "owed to %s: %s%s", d.Consumer, d.EventID, failed)
 	}
 	for _, d := range story.DeadLetters {
-		t.line(d.At, "DEAD LETTER of %s: %s after %d attempts: %s", d.Consumer, d.EventID, d.Attempts, d.LastError)
+		t.line(d.At, "DEAD LETTER of %s: %s after %s: %s", d.Consumer, d.EventID, plural(d.Attempts, "attempt", "attempts"), d.LastError)
 	}
 	for _, a := range acts {
 		t.line(a.At, "%s by %s: %s", a.Deed, a.Who, a.Reason)
@@ -76,6 +84,7 @@ func printStory(io stdio, story books.Story, refusal string, acts []operations.A
 			printSettle(io, s.ID, &a)
 		}
 	}
+	printDecision(io, s)
 	return nil
 }
 
@@ -102,14 +111,14 @@ func (t *tale) adjustment(a books.StoryAdjustment, now time.Time) {
 	}
 	switch {
 	case a.SettledAt != nil && a.LastError == "":
-		t.line(*a.SettledAt, "%s %s after %d attempts", a.Purpose, a.State, a.Attempts)
+		t.line(*a.SettledAt, "%s %s after %s", a.Purpose, a.State, plural(a.Attempts, "attempt", "attempts"))
 	case a.SettledAt != nil:
-		t.line(*a.SettledAt, "%s %s after %d attempts; last heard: %s", a.Purpose, a.State, a.Attempts, a.LastError)
+		t.line(*a.SettledAt, "%s %s after %s; last heard: %s", a.Purpose, a.State, plural(a.Attempts, "attempt", "attempts"), a.LastError)
 	case a.LeasedUntil != nil && a.LeasedUntil.After(now):
 		t.line(now, "%s: attempt %d is under way; nobody else asks before %s", a.Purpose, a.Attempts, a.LeasedUntil.UTC().Format(time.RFC3339))
 	case a.LeasedUntil != nil:
 		t.line(*a.LeasedUntil, "%s: nobody recorded what came of attempt %d", a.Purpose, a.Attempts)
 	default:
-		t.line(now, "%s still open after %d attempts", a.Purpose, a.Attempts)
+		t.line(now, "%s still open after %s", a.Purpose, plural(a.Attempts, "attempt", "attempts"))
 	}
 }

@@ -23,13 +23,13 @@ SLUICE_DATA_DIR. For trying out and for support: in production your login issues
 }
 
 // Run prints only the token.
-func (c tokenCommand) Run(_ context.Context, io stdio) error {
-	cfg, err := loadOperatorConfig(config.RoleSimulate)
+func (c tokenCommand) Run(ctx context.Context, io stdio) error {
+	cfg, err := loadOperatorConfig(ctx, config.RoleSimulate)
 	if err != nil {
 		return err
 	}
 	if !cfg.Session.Secret.IsSet() {
-		return exitError{errors.New("no session secret: set SLUICE_SESSION_SECRET, or start sluice dev once, which makes one"), exitBadUsage}
+		return exitError{errors.New("no session secret: set SLUICE_SESSION_SECRET, or SLUICE_DATA_DIR to the folder of a sluice dev, which makes one when it first starts"), exitBadUsage}
 	}
 	if c.TTL <= 0 {
 		return exitError{errors.New("--ttl must be more than zero, such as 1h"), exitBadUsage}

@@ -60,7 +60,7 @@ func (c webhooksResyncCommand) Run(ctx context.Context, io stdio) error {
 	if !c.From.Before(c.Until) {
 		return exitError{errors.New("--from must be before --until"), exitBadUsage}
 	}
-	cfg, err := loadOperatorConfig(config.RoleRelay)
+	cfg, err := loadOperatorConfig(ctx, config.RoleRelay)
 	if err != nil {
 		return err
 	}
@@ -69,22 +69,24 @@ func (c webhooksResyncCommand) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	defer p.close()
+	// On record before the first wish, which are many commits.
+	if err := p.desk().Note(ctx, c.who(), c.Reason, operations.DeedResyncWebhooks, "webhooks", nil, map[string]any{"from": c.From.UTC(), "until": c.Until.UTC()}); err != nil {
+		return usage(err)
+	}
 	wished, before, err := p.resyncMissed(ctx, c.From, c.Until)
 	if err != nil {
-		return fmt.Errorf("after %d players: %w; run the same command again", wished+before, err)
+		return fmt.Errorf("after %s: %w; run the same command again", plural(wished+before, "player", "players"), err)
 	}
-	gaps, err := monitor.ResolveGaps(ctx, p.db, c.From, c.Until, clock(), fmt.Sprintf("resync of %d players", wished+before))
-	if err == nil {
-		err = p.desk().Note(ctx, c.who(), c.Reason, operations.DeedResyncWebhooks, "webhooks", map[string]any{"from": c.From.UTC(), "until": c.Until.UTC()},
-			map[string]any{"wished": wished, "wished_before": before, "gaps_resolved": gaps})
-	}
+	gaps, err := p.desk().ResolveGaps(ctx, c.who(), c.Reason, c.From, c.Until, "resync of "+plural(wished+before, "player", "players"),
+		map[string]any{"wished": wished, "wished_before": before})
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return printJSON(io, map[string]any{"wished": wished, "wished_before": before, "gaps_resolved": gaps})
 	}
-	_, _ = fmt.Fprintf(io.Out, "%d players will be read again, %d were wished for before. %d gaps are marked as made up for.\n", wished, before, gaps)
+	_, _ = fmt.Fprintf(io.Out, "%s be read again, %s wished for before. %s marked as made up for.\n",
+		plural(wished, "player will", "players will"), plural(before, "was", "were"), plural(gaps, "gap is", "gaps are"))
 	_, _ = fmt.Fprintln(io.Out, "The API does not tell who bought something new, was refunded or transferred meanwhile: backfill the next export, too.")
 	return nil
 }

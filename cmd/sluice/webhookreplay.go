@@ -49,7 +49,7 @@ func (c webhooksReplayCommand) Run(ctx context.Context, io stdio) error {
 		if c.JSON {
 			return errors.Join(printJSON(io, many), err)
 		}
-		_, _ = fmt.Fprintf(io.Out, "%d are owed to their consumers again; %d tell nobody anything.\n", many.Done, many.Refused)
+		_, _ = fmt.Fprintf(io.Out, "%s owed to their consumers again; %s nobody anything.\n", plural(many.Done, "is", "are"), plural(many.Refused, "tells", "tell"))
 		if err == nil && c.ID != "" && many == (operations.Many{}) {
 			err = fmt.Errorf("no webhook that was taken, and still has its body, is called %q", c.ID)
 		}

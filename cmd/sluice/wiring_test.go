@@ -92,7 +92,7 @@ func TestLagThatCouldNotBeReadIsNotWithinBounds(t *testing.T) {
 		{"owed only", monitor.Lag{Owed: 1}, exitAbove},
 		{"unread and owed", monitor.Lag{Owed: 1, Error: "no answer"}, exitAbove},
 	} {
-		err := lagCommand{MaxPending: &none}.judge([]monitor.Lag{test.lag})
+		err := lagCommand{MaxPending: &none}.judge(monitor.Snapshot{Consumers: []monitor.Lag{test.lag}})
 		assert.Equal(t, test.code, exitCodeOf(err), "%s: %v", test.name, err)
 		assert.Equal(t, test.lag.Error != "", err != nil && strings.Contains(err.Error(), "no answer"), test.name)
 	}

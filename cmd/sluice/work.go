@@ -29,7 +29,7 @@ finished, the rest goes to another process. SLUICE_METRICS_ADDR gives it /livez,
 
 // Run works until a signal asks for a drain.
 func (c workCommand) Run(ctx context.Context, io stdio) error {
-	cfg, err := loadConfig(config.RoleWork)
+	cfg, err := loadConfig(ctx, config.RoleWork)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,8 @@ func (p *process) work(ctx context.Context) error {
 	}
 	stopWaking := p.startWaking(ctx)
 	defer stopWaking()
+	stopTelling := p.tellTroubles()
+	defer stopTelling()
 	var soleWriter adjustments.SoleWriter
 	if p.config.RevenueCat.SoleWriter {
 		soleWriter = readings{adjustments.Store{DB: p.db}, p.provider}

@@ -29,6 +29,12 @@ const (
 	CorrectionSums Kind = "correction_sums" // a correction that does not lead from its before to its after, or of which no act tells
 )
 
+// Watched are the kinds of findings that the watcher makes, for whoever counts them.
+var Watched = []Kind{
+	LineMissing, LineExtra, LineAmount, LinePlayer, LineAccounts, LineOrphan, NotApplied, NotBound, NotSent, CostWrong, CatalogChanged,
+	ActMissing, ItemMissing, ItemExtra, MovementWrong, CorrectionSums,
+}
+
 // Finding is one thing that is wrong.
 type Finding struct {
 	Kind      Kind   `db:"kind" json:"kind"`

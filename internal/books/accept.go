@@ -17,8 +17,9 @@ import (
 // do not see each other, so a player can pass it by what the others of them hold.
 type Accept struct {
 	Spend       economy.Spend
-	PlayerLimit int64 // 0: none
-	OpenMax     int64 // open spends and grants of the player, this one included; 0: no limit
+	RequestID   string // of the request that asks for it, for Story; empty: none
+	PlayerLimit int64  // 0: none
+	OpenMax     int64  // open spends and grants of the player, this one included; 0: no limit
 }
 
 var acceptKind = &outbox.Kind{
@@ -29,6 +30,7 @@ var acceptKind = &outbox.Kind{
 		{Name: "catalog_version", Type: "bigint"}, {Name: "accepted_at", Type: "timestamptz"},
 		{Name: "kind", Type: "text"}, {Name: "note", Type: "text"},
 		{Name: "player_limit", Type: "bigint"}, {Name: "open_max", Type: "bigint"}, {Name: "change_id", Type: "uuid"},
+		{Name: "request_id", Type: "text"},
 	},
 	Steps: []outbox.Step{
 		// Those that still have a place in their player's line: never more are counted
@@ -44,9 +46,9 @@ var acceptKind = &outbox.Kind{
 			JOIN {rows} r ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
 			ORDER BY c.app_user_id, c.item FOR UPDATE OF c`},
 		{Name: "insert", SQL: `INSERT INTO spends (id, app_user_id, idempotency_key, item, quantity, cost, catalog_version,
-				accepted_at, kind, note, limited, change_id, state)
+				accepted_at, kind, note, limited, change_id, request_id, state)
 			SELECT r.id, r.app_user_id, r.idempotency_key, r.item, r.quantity, r.cost, r.catalog_version,
-				r.accepted_at, r.kind, r.note, r.player_limit > 0, r.change_id, 'requested'
+				r.accepted_at, r.kind, r.note, r.player_limit > 0, r.change_id, nullif(r.request_id, ''), 'requested'
 			FROM {rows} r LEFT JOIN {counter} c ON r.player_limit > 0 AND c.app_user_id = r.app_user_id AND c.item = r.item
 			WHERE (r.effect IN (SELECT effect FROM {room})) IS TRUE
 				AND (r.player_limit = 0 OR c.used + r.quantity <= r.player_limit)
@@ -78,6 +80,7 @@ func (a Accept) AppendTo(c *outbox.Columns, effect string) {
 	c.Int(a.PlayerLimit)
 	c.Int(a.OpenMax)
 	c.Text(effect)
+	c.Text(a.RequestID)
 }
 
 // GuardKey implements outbox.GuardRow.

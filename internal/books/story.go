@@ -12,6 +12,7 @@ import (
 // Story is everything that is written down about one spend.
 type Story struct {
 	Spend       economy.Spend
+	RequestID   string // of the request that it was accepted by, as the log has it; empty: nobody kept it
 	Adjustments []StoryAdjustment
 	Entries     []StoryEntry
 	Owed        []StoryDelivery
@@ -76,6 +77,9 @@ func (b *Books) Story(ctx context.Context, id string) (Story, error) {
 		return Story{}, err
 	}
 	story := Story{Spend: spend}
+	if err := b.db.GetContext(ctx, &story.RequestID, "SELECT coalesce(request_id, '') FROM spends WHERE id = $1", spend.ID); err != nil {
+		return Story{}, fmt.Errorf("read the request of spend %s: %w", spend.ID, err)
+	}
 	for _, part := range []struct {
 		into  any
 		query string

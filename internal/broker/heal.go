@@ -149,6 +149,9 @@ func (c *Conn) healing(ctx context.Context) {
 			if !c.Connected() {
 				break // connected asks again
 			}
+			if ctx.Err() != nil {
+				return
+			}
 			c.log.WarnContext(ctx, "jetstream is incomplete, trying again", "error", err, "wait", wait)
 			if !pause(ctx, wait) {
 				return

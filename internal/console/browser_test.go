@@ -115,6 +115,7 @@ func (h *house) everyPage() []string {
 	spend := h.spend("ann", "sword", "refunded", time.Now().Add(-time.Hour))
 	open := h.spend("ann", "sword", "requested", time.Now())
 	letter := h.deadLetter(open, "ann", "boom")
+	h.waitsForGuild(h.spend("ann", "banner", "charged", time.Now()))
 	_, err := h.db.Exec(`INSERT INTO webhook_events (id, received_at, event_key, verdict, type, environment, headers, body)
 		VALUES ($1, now(), 'event-1', 'accepted', 'RENEWAL', 'production', '{"User-Agent":"RevenueCat"}', '{"event":{"id":"event-1"}}')`, spend)
 	require.NoError(h.t, err)
@@ -133,8 +134,19 @@ func (h *house) everyPage() []string {
 		"", "spends", "spends?item=nothing", "spends/" + spend, "spends/" + open, "players", "players?id=ann", "players?id=nobody", "purchases", "purchases?player=ann",
 		"purchases/show?store=app_store&environment=production&transaction=t-1", "webhooks", "webhooks/" + spend, "webhooks/" + spend + "?body=shown",
 		"deadletters", "deadletters?show=resolved", "deadletters/show?event=" + letter.EventID + "&consumer=adjust", "refunds", "refunds?show=all", "pauses", "audit", "configuration", "nowhere",
-		"players/proof?id=ann", "backfills", "backfills/" + spend, "reconciliation",
+		"players/proof?id=ann", "backfills", "backfills/" + spend, "reconciliation", "handover?endpoint=guild",
 	}
+}
+
+// waitsForGuild parks a spend, since the game's server guild does not answer.
+func (h *house) waitsForGuild(spend string) {
+	h.t.Helper()
+	_, err := h.db.Exec(`INSERT INTO outbox (event_id, consumer, lane, subject, payload, due_at, published_at, attempts, last_error)
+		VALUES ($1::text || '.charged', 'fulfil', 'live', 'sluice.live.spend.charged.v1.00', '{}', now() + interval '1 minute', NULL, 12, 'endpoint guild: answered 503')`, spend)
+	require.NoError(h.t, err)
+	_, err = h.db.Exec(`INSERT INTO handover_troubles (told_at, since, probe_at, failures, circuit, endpoint, process, last_error)
+		VALUES (now() + interval '1 hour', now() - interval '2 minutes', now() + interval '10 s', 12, 2, 'guild', 'work-1', 'answered 503')`)
+	require.NoError(h.t, err)
 }
 
 // contrast finds texts whose colour is too close to what is behind them: WCAG 2.2,

@@ -62,6 +62,8 @@ type Console struct {
 	logins loginLimiter
 	cross  *http.CrossOriginProtection
 
+	versions *books.Catalogs
+
 	sampler *sampler
 	leaving chan struct{} // closed by Leave
 	left    sync.Once
@@ -73,7 +75,7 @@ type Console struct {
 func New(cfg Config) *Console {
 	c := &Console{
 		Config: cfg, db: cfg.DB, now: cfg.Now, log: cfg.Log, keys: newKeyring(cfg.Keys),
-		cross: http.NewCrossOriginProtection(), leaving: make(chan struct{}),
+		cross: http.NewCrossOriginProtection(), versions: books.NewCatalogs(cfg.DB), leaving: make(chan struct{}),
 	}
 	c.sampler = newSampler(c)
 	return c
@@ -96,6 +98,7 @@ func (c *Console) Routes(mux *http.ServeMux) {
 	c.route(mux, "GET "+Path+"{rest...}", c.page(func(*request) error { return errNotFound }))
 	c.route(mux, "GET "+Path+"audit", c.page(c.audit))
 	c.route(mux, "GET "+Path+"reconciliation", c.page(c.reconciliation))
+	c.route(mux, "GET "+Path+"handover", c.page(c.handover))
 	c.act(mux, "logout", Viewer, c.logout)
 	c.spendRoutes(mux)
 	c.playerRoutes(mux)

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/monitor"
 )
 
 // number writes a whole number with its thousands apart, exactly, of any size.
@@ -80,22 +80,8 @@ func tone(state any) string {
 	return "quiet"
 }
 
-// took writes a duration as people read it: two units at most.
-func took(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Second:
-		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
-	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
-	case d < time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + " s"
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
+// took writes a duration as people read it.
+func took(d time.Duration) string { return monitor.Took(d) }
 
 // pretty indents JSON and leaves every number as it was written; what is no JSON
 // stays as it is.

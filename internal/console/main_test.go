@@ -80,7 +80,8 @@ func newHouse(t *testing.T) *house {
 	committer := outbox.NewCommitter(outbox.CommitterConfig{DB: db, Subscriptions: owed})
 	t.Cleanup(committer.Close)
 	catalog, err := books.NewCatalogs(db).Store(t.Context(), economy.Catalog{Items: map[string]economy.Item{
-		"sword": {ID: "sword", QuantityMin: 1, QuantityMax: 9, Price: economy.Amounts{"GEM": 50}, HandOver: economy.HandOver{Port: economy.HandOverInventory}},
+		"sword":  {ID: "sword", QuantityMin: 1, QuantityMax: 9, Price: economy.Amounts{"GEM": 50}, HandOver: economy.HandOver{Port: economy.HandOverInventory}},
+		"banner": {ID: "banner", QuantityMin: 1, QuantityMax: 1, Price: economy.Amounts{"GEM": 5}, HandOver: economy.HandOver{Port: economy.HandOverHTTP, Endpoint: "guild"}},
 	}})
 	require.NoError(t, err)
 	var clock struct {

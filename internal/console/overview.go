@@ -9,9 +9,8 @@ import (
 
 // overviewPage is what overview.html shows; its live parts are sent again and again.
 type overviewPage struct {
-	Shot    monitor.Snapshot
-	Verdict verdict
-	Plots   []plotCard
+	Shot  monitor.Snapshot
+	Plots []plotCard
 }
 
 // plotCard is one plot. Series are members of point.
@@ -35,7 +34,7 @@ func overviewOf(shot monitor.Snapshot, points []point) overviewPage {
 	if len(points) > 0 {
 		last = points[len(points)-1]
 	}
-	return overviewPage{Shot: shot, Verdict: judge(shot), Plots: plotCards(shot, last)}
+	return overviewPage{Shot: shot, Plots: plotCards(shot, last)}
 }
 
 func plotCards(shot monitor.Snapshot, last point) []plotCard {

@@ -59,6 +59,7 @@ var menu = []menuLink{
 	{"Refund requests", Path + "refunds"},
 	{"Backfills", Path + "backfills"},
 	{"Reconciliation", Path + "reconciliation"},
+	{"Hand-over", Path + "handover"},
 	{"Pauses", Path + "pauses"},
 	{"Audit log", Path + "audit"},
 	{"Configuration", Path + "configuration"},
@@ -128,7 +129,7 @@ var functions = template.FuncMap{
 	"dict":    dict,
 	"plural":  plural,
 	"money":   money,
-	"stalled": func(lag monitor.Lag) bool { return time.Duration(lag.Stalled) >= monitor.StalledAfter },
+	"stalled": monitor.Lag.StandsStill,
 	"deref":   func(n *int64) int64 { return *n },
 }
 

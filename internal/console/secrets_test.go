@@ -31,6 +31,8 @@ func TestNoPageTellsWhatIsNobodysBusiness(t *testing.T) {
 	require.Equal(t, 1, h.count("SELECT count(*) FROM dead_letters WHERE position($1 IN convert_from(payload, 'UTF8')) > 0", eMail))
 	exec(`UPDATE spends SET needs_operator = $1, note = $1`, "ask "+eMail)
 	exec(`UPDATE adjustments SET last_error = $1`, "refused for "+eMail)
+	exec(`UPDATE outbox SET last_error = $1`, "endpoint guild: "+eMail)
+	exec(`UPDATE handover_troubles SET last_error = $1`, "no answer for "+eMail)
 	exec(`UPDATE pauses SET reason = $1`, "asked by "+eMail)
 	h.spend(eMail, "sword", "fulfilled", time.Now()) // an App User ID that is one
 	var tokens []string

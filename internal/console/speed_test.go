@@ -96,6 +96,7 @@ func TestEveryPageIsFastInMillionsOfSpends(t *testing.T) {
 		{"pauses", "pauses", pageMax},
 		{"backfills", "backfills", pageMax},
 		{"reconciliation", "reconciliation", pageMax},
+		{"hand-over", "handover?endpoint=guild", pageMax},
 		{"audit log", "audit", pageMax},
 		{"audit log of a player", "audit?player=player_77", pageMax},
 		{"configuration", "configuration", pageMax},

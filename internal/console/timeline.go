@@ -31,7 +31,7 @@ type fact struct {
 // timeline tells a spend from the request to its end.
 func (c *Console) timeline(ctx context.Context, story books.Story) ([]moment, error) {
 	s := story.Spend
-	list := []moment{acceptedMoment(s)}
+	list := []moment{acceptedMoment(s, story.RequestID)}
 	for _, a := range story.Adjustments {
 		if a.Purpose == "refund" {
 			list = append(list, refundingMoment(s, a.OpenedAt))
@@ -77,12 +77,12 @@ func (c *Console) timeline(ctx context.Context, story books.Story) ([]moment, er
 }
 
 // acceptedMoment tells of the request.
-func acceptedMoment(s economy.Spend) moment {
+func acceptedMoment(s economy.Spend, requestID string) moment {
 	call, gives := "POST /spend, or an entry of POST /spends/batch", []fact{{Name: "Asks for", Text: number(s.Quantity) + " × " + s.Item}, {Name: "Price", Text: amountsOf(s.Cost) + ", catalogue version " + number(s.CatalogVersion)}}
 	if s.Kind == economy.KindGrant {
 		call, gives = "POST /grants", []fact{{Name: "Gives", Text: amountsOf(s.Cost)}, {Name: "Why", Text: s.Note}}
 	}
-	facts := append([]fact{{Name: "Request", Text: call}, {Name: "Key", Text: s.IdempotencyKey}}, gives...)
+	facts := append(compact(fact{Name: "Request", Text: call}, fact{Name: "Request id", Text: requestID}, fact{Name: "Key", Text: s.IdempotencyKey}), gives...)
 	return moment{s.AcceptedAt, "good", "Accepted", append(facts, fact{Name: "Message", Text: events.EventID(events.SpendRequestedV1, s.ID) + " to adjust"})}
 }
 

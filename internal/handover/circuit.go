@@ -15,8 +15,10 @@ const (
 // circuit is the record of one endpoint in one process. It is pure: now is passed
 // in. A request that the circuit admits while it is open is a probe, one at a time.
 type circuit struct {
-	run     int  // failures in a row
-	open    bool // closed again by a definite answer only
+	run     int       // failures in a row
+	since   time.Time // when the first of them ended; zero: the last answer was definite, and the circuit is closed
+	last    string    // what became of the last of them, in words
+	open    bool      // closed again by a definite answer only
 	openFor time.Duration
 	until   time.Time // open: no probe before. Closed: the end of a pause it asked for
 	probing bool
@@ -45,6 +47,9 @@ func (c *circuit) note(o Outcome, probe bool, now time.Time) {
 		*c = circuit{}
 	case o.definite():
 		c.run = 0 // one that was long under way does not close an open circuit
+		if !c.open {
+			c.since, c.last = time.Time{}, ""
+		}
 	default:
 		c.failed(o, probe, now)
 	}
@@ -52,6 +57,9 @@ func (c *circuit) note(o Outcome, probe bool, now time.Time) {
 
 func (c *circuit) failed(o Outcome, probe bool, now time.Time) {
 	c.run++
+	if c.last = o.Detail; c.since.IsZero() {
+		c.since = now
+	}
 	switch {
 	case probe:
 		c.openFor = min(2*c.openFor, openMax)

@@ -16,14 +16,15 @@ func TestCircuitOpensProbesAndCloses(t *testing.T) {
 		c.admit()
 		c.note(o, c.open, now)
 	}
-	bad, good := Outcome{Kind: Failed}, Outcome{Kind: Refused}
+	bad, good := Outcome{Kind: Failed, Detail: "answered 503"}, Outcome{Kind: Refused}
 	for range 3 {
 		for range runMax - 1 {
 			ask(bad)
 		}
 		ask(good)
 	}
-	require.Zero(t, c.state(now), "answers between failures keep it closed")
+	require.Equal(t, circuit{}, c, "answers between failures keep it closed")
+	began := now
 	for range runMax {
 		ask(bad)
 	}
@@ -37,6 +38,7 @@ func TestCircuitOpensProbesAndCloses(t *testing.T) {
 		require.Positive(t, c.wait(now), "one probe at a time")
 		c.note(Outcome{Kind: Granted}, false, now) // sent before it opened
 		require.True(t, c.open)
+		require.Equal(t, began, c.since, "nor ends the trouble")
 		c.note(bad, true, now)
 		require.Equal(t, next, c.wait(now))
 	}

@@ -71,7 +71,6 @@ func TestGrantCheckRevoke(t *testing.T) {
 		`sluice_handover_calls_total{endpoint="game",operation="revoke",outcome="granted"} 1`,
 		`sluice_handover_calls_total{endpoint="game",operation="revoke",outcome="revoked"} 2`,
 		`sluice_handover_call_duration_seconds_count{endpoint="game",operation="check"} 3`,
-		`sluice_handover_circuit_state{endpoint="game"} 0`,
 		`sluice_handover_in_hand_requests{endpoint="game"} 0`,
 	} {
 		require.Contains(t, scrape.Body.String(), series+"\n")

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -80,7 +81,7 @@ func (l *lane) away() (Outcome, bool) {
 	if wait == 0 {
 		return Outcome{}, false
 	}
-	return Outcome{Kind: Failed, Park: true, After: l.next(now, now.Add(wait), awaySpacing), Detail: "not asked: it failed, or asked for a pause"}, true
+	return Outcome{Kind: Failed, Park: true, After: l.next(now, now.Add(wait), awaySpacing), Detail: "not asked, since it failed: " + cmp.Or(l.circuit.last, "it asked for a pause")}, true
 }
 
 // takeSlot waits a moment for a slot. Those who find no room to wait come back
@@ -150,11 +151,4 @@ func (p *pass) leave(o Outcome) {
 	if back {
 		l.returned()
 	}
-}
-
-// look returns what is in hand and the circuit's state, for metrics.
-func (l *lane) look() (inHand, circuit int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.slots), l.circuit.state(l.now())
 }

@@ -65,7 +65,7 @@ func TestADeadEndpointIsAskedByOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		returned := 0
 		l := newLane(4, time.Now, func() { returned++ })
-		failed, asked := Outcome{Kind: Failed}, 0
+		failed, asked := Outcome{Kind: Failed, Detail: "answered 503"}, 0
 		for range runMax {
 			p, _, _ := l.enter(t.Context())
 			p.leave(failed)
@@ -87,6 +87,10 @@ func TestADeadEndpointIsAskedByOneAtATime(t *testing.T) {
 			}
 		}
 		require.InDelta(t, 7, asked, 1, "probes in the first minute")
+		trouble, _ := l.trouble()
+		require.Equal(t, Trouble{
+			Circuit: 2, For: time.Minute, Failures: runMax + asked, Wait: trouble.Wait, Last: "answered 503",
+		}, trouble, "and it is told what became of the last")
 		time.Sleep(openMax) //nolint:forbidigo // simulated time, in a bubble of synctest
 		p, _, _ := l.enter(t.Context())
 		require.Zero(t, returned)
@@ -96,8 +100,8 @@ func TestADeadEndpointIsAskedByOneAtATime(t *testing.T) {
 			p, _, _ := l.enter(t.Context())
 			require.NotNil(t, p, "it is back")
 		}
-		inHand, circuit := l.look()
-		require.Equal(t, 4, inHand)
-		require.Zero(t, circuit)
+		require.Len(t, l.slots, 4)
+		_, troubled := l.trouble()
+		require.False(t, troubled)
 	})
 }

@@ -41,24 +41,18 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-var (
-	inHandDesc = prometheus.NewDesc("sluice_handover_in_hand_requests",
-		"Requests of this process under way at an endpoint.", []string{"endpoint"}, nil)
-	circuitDesc = prometheus.NewDesc("sluice_handover_circuit_state",
-		"The circuit breaker of an endpoint in this process: 0 closed, 1 half-open, 2 open.", []string{"endpoint"}, nil)
-)
+var inHandDesc = prometheus.NewDesc("sluice_handover_in_hand_requests",
+	"Requests of this process under way at an endpoint.", []string{"endpoint"}, nil)
 
 // Describe implements prometheus.Collector.
-func (m *Metrics) Describe(ch chan<- *prometheus.Desc) { ch <- inHandDesc; ch <- circuitDesc }
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) { ch <- inHandDesc }
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.watched {
-		inHand, circuit := e.lane.look()
-		ch <- prometheus.MustNewConstMetric(inHandDesc, prometheus.GaugeValue, float64(inHand), e.name)
-		ch <- prometheus.MustNewConstMetric(circuitDesc, prometheus.GaugeValue, float64(circuit), e.name)
+		ch <- prometheus.MustNewConstMetric(inHandDesc, prometheus.GaugeValue, float64(len(e.lane.slots)), e.name)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluice-gems/sluice/internal/budget"
+	"github.com/sluice-gems/sluice/economy"
 )
 
 // collectPatience bounds what a scrape waits for the broker and the database.
@@ -82,9 +82,31 @@ func (s Snapshot) collect(ch gauges) {
 	if s.Provider != nil {
 		s.Provider.collect(ch)
 	}
+	for _, e := range s.Endpoints {
+		e.collect(ch)
+	}
+	if s.Books != nil {
+		s.Books.collect(ch)
+	}
+	if p := s.Purchases; p != nil {
+		ch.send(purchasesUnknown, float64(p.UnknownProduct))
+		ch.send(customerConflicts, float64(p.Conflicts))
+	}
 	if s.Webhooks != nil {
 		s.Webhooks.collect(ch)
 	}
+}
+
+func (e Endpoint) collect(ch gauges) {
+	ch.send(handoverCircuit, circuitNumber(e.Circuit), e.Name)
+	trouble := Seconds(0)
+	if e.Waiting() > 0 {
+		trouble = e.TroubleAge
+	}
+	ch.seconds(handoverTrouble, trouble, e.Name)
+	ch.send(handoverWaiting, float64(e.Charged), e.Name, string(economy.Charged))
+	ch.send(handoverWaiting, float64(e.Refunding), e.Name, string(economy.Refunding))
+	ch.seconds(handoverAge, e.OldestAge, e.Name)
 }
 
 func (p Provider) collect(ch gauges) {
@@ -93,7 +115,7 @@ func (p Provider) collect(ch gauges) {
 		ch.send(budgetUsed, float64(b.Used), b.Domain)
 		ch.seconds(budgetClosed, b.ToldToWait, b.Domain)
 	}
-	ch.send(circuitState, map[budget.CircuitState]float64{budget.CircuitClosed: 0, budget.CircuitHalfOpen: 1, budget.CircuitOpen: 2}[p.Circuit])
+	ch.send(circuitState, circuitNumber(p.Circuit))
 	ch.send(backlogCalls, float64(p.Waiting))
 	ch.seconds(backlogETA, p.ETA)
 }

@@ -80,14 +80,3 @@ func (h *Heartbeat) Beat(ctx context.Context) error {
 	}
 	return nil
 }
-
-// ResolveGaps marks as made up for what lies within a time, of a silence that lasts
-// what is over, and returns how many gaps that were. resolution says what was done.
-func ResolveGaps(ctx context.Context, db *sqlx.DB, from, until, now time.Time, resolution string) (int64, error) {
-	result, err := db.ExecContext(ctx, `UPDATE webhook_gaps SET resolved_at = $3, resolution = $4, until_at = least(until_at, $2)
-		WHERE resolved_at IS NULL AND from_at BETWEEN $1 AND $2 AND (until_at <= $2 OR cause = 'silence')`, from, until, now, resolution)
-	if err != nil {
-		return 0, fmt.Errorf("resolve gaps of webhooks: %w", err)
-	}
-	return result.RowsAffected()
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/internal/monitor"
+	"github.com/sluice-gems/sluice/internal/operations"
 	"github.com/sluice-gems/sluice/internal/testenv"
 	"github.com/sluice-gems/sluice/outbox"
 )
@@ -73,7 +74,10 @@ func (w *watch) suspect() []monitor.Gap {
 
 func (w *watch) resolve(from, until int) int64 {
 	w.t.Helper()
-	n, err := monitor.ResolveGaps(w.t.Context(), w.DB, at(from), at(until), w.now, "resync")
+	committer := outbox.NewCommitter(outbox.CommitterConfig{DB: w.DB})
+	defer committer.Close()
+	desk := operations.New(operations.Config{DB: w.DB, Committer: committer, Now: func() time.Time { return w.now }, NewID: outbox.NewID})
+	n, err := desk.ResolveGaps(w.t.Context(), operations.Who{Name: "olga", Via: operations.CLI}, "a test", at(from), at(until), "resync", nil)
 	require.NoError(w.t, err)
 	return n
 }

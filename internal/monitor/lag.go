@@ -54,6 +54,7 @@ type owedRow struct {
 	Overdue   int64       `db:"overdue"`
 	Age       float64     `db:"age"`         // seconds
 	OverAge   float64     `db:"overdue_age"` // seconds
+	LastError string      `db:"last_error"`
 }
 
 // owedQuery counts what the outbox owes. A subject ends in the two digits of its
@@ -62,7 +63,8 @@ const owedQuery = `SELECT consumer, lane, right(subject, 2)::int AS partition, c
 		count(*) FILTER (WHERE published_at IS NULL) AS parked,
 		count(*) FILTER (WHERE published_at IS NULL AND due_at < now()) AS overdue,
 		greatest(0, extract(epoch FROM now() - min(owed_since)))::float8 AS age,
-		coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE published_at IS NULL AND due_at < now())), 0)::float8 AS overdue_age
+		coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE published_at IS NULL AND due_at < now())), 0)::float8 AS overdue_age,
+		coalesce(max(last_error) FILTER (WHERE published_at IS NULL), '') AS last_error
 	FROM outbox GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
 func (m *Monitor) readOwed(ctx context.Context, s *Snapshot) ([]owedRow, error) {
@@ -103,6 +105,7 @@ func merge(inBroker []broker.Lag, owed []owedRow) []Lag {
 	for _, o := range owed {
 		lag, age := at(o.Consumer, o.Lane), secondsOf(o.Age)
 		lag.Owed, lag.Parked, lag.OldestAge = lag.Owed+o.Rows, lag.Parked+o.Parked, max(lag.OldestAge, age)
+		lag.LastError = max(lag.LastError, o.LastError)
 		lag.Partitions = append(lag.Partitions, PartitionLag{Partition: o.Partition, Owed: o.Rows, Parked: o.Parked, OldestAge: age})
 	}
 	list := make([]Lag, 0, len(byQueue))

@@ -45,6 +45,28 @@ var (
 		"Time the provider's limit needs for the adjustments that wait.", nil, nil)
 	backlogCalls = prometheus.NewDesc("sluice_provider_backlog_calls",
 		"Adjustments that wait for the provider: one per player to be charged and one per refund.", nil, nil)
+	handoverCircuit = prometheus.NewDesc("sluice_handover_circuit_state",
+		"The circuit breaker of an endpoint of the game, the worst of all processes: 0 closed, 1 half-open, 2 open.", []string{"endpoint"}, nil)
+	handoverTrouble = prometheus.NewDesc("sluice_handover_trouble_seconds",
+		"Time since the first of the requests to an endpoint of the game that failed in a row, while something waits for it; 0: it answers, or nothing waits.", []string{"endpoint"}, nil)
+	handoverWaiting = prometheus.NewDesc("sluice_handover_waiting_spends",
+		"Spends that wait for an endpoint of the game: charged (the item is owed) or refunding (it is to be taken back).", []string{"endpoint", "state"}, nil)
+	handoverAge = prometheus.NewDesc("sluice_handover_oldest_age_seconds",
+		"Time for which the first of the spends has waited for an endpoint of the game; 0: none waits.", []string{"endpoint"}, nil)
+	auditFindings = prometheus.NewDesc("sluice_audit_findings",
+		"Lines, prices, items, calls and acts that do not agree with their spends, as the audit of the last minutes found, until they are mended.", []string{"kind"}, nil)
+	auditAge = prometheus.NewDesc("sluice_audit_age_seconds",
+		"Since what changed was audited last.", nil, nil)
+	auditPassAge = prometheus.NewDesc("sluice_audit_pass_age_seconds",
+		"Since the last slow pass over everything ended.", nil, nil)
+	driftUnits = prometheus.NewDesc("sluice_drift_units",
+		"Units by which balances at the provider differ from our ledger, without their signs, as they were compared last.", []string{"currency"}, nil)
+	driftPlayers = prometheus.NewDesc("sluice_drift_players",
+		"Customers whose balance at the provider differs from our ledger, as they were compared last.", []string{"currency"}, nil)
+	purchasesUnknown = prometheus.NewDesc("sluice_purchases_unknown_product",
+		"Purchases of products that no catalogue had, a minute after they were heard of: somebody paid and got nothing of ours; counted up to 10000.", nil, nil)
+	customerConflicts = prometheus.NewDesc("sluice_customer_conflicts",
+		"Customers in whom the histories of several players met, and nobody has looked yet; counted up to 10000.", nil, nil)
 	webhookSilence = prometheus.NewDesc("sluice_webhook_silence_seconds",
 		"Time since the last accepted webhook, or since webhooks are taken; absent when they never were.", nil, nil)
 	webhookSuspect = prometheus.NewDesc("sluice_webhook_suspect_windows",
@@ -62,7 +84,8 @@ func (m *Monitor) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		dependencyUp, lagMessages, lagAge, lagStalled, lagPaused, lagPartition, lagPartitionAge, outboxRows, outboxParked, outboxAge, outboxOverdue,
 		spendsOpen, spendsOpenAge, spendsAttention, spendsUnknownAge, budgetLimit, budgetUsed, budgetClosed, circuitState, backlogETA, backlogCalls,
-		webhookSilence, webhookSuspect, deadLetters, deadLettersAge, pausesAge,
+		handoverCircuit, handoverTrouble, handoverWaiting, handoverAge, auditFindings, auditAge, auditPassAge, driftUnits, driftPlayers,
+		purchasesUnknown, customerConflicts, webhookSilence, webhookSuspect, deadLetters, deadLettersAge, pausesAge,
 	} {
 		ch <- desc
 	}

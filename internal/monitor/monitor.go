@@ -10,6 +10,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/broker"
 )
 
@@ -27,9 +28,12 @@ const (
 
 // Monitor reads how Sluice stands. It is safe for concurrent use. One per process.
 type Monitor struct {
-	db   *sqlx.DB
-	conn *broker.Conn
-	now  func() time.Time
+	db        *sqlx.DB
+	conn      *broker.Conn
+	books     *books.Books
+	catalogs  *books.Catalogs
+	endpoints []string
+	now       func() time.Time
 
 	reading chan struct{} // holds a token while nobody reads
 
@@ -39,9 +43,12 @@ type Monitor struct {
 }
 
 // New returns a monitor of what a database and a broker hold; conn nil: only the
-// database is looked at.
-func New(db *sqlx.DB, conn *broker.Conn) *Monitor {
-	m := &Monitor{db: db, conn: conn, now: time.Now, reading: make(chan struct{}, 1)}
+// database is looked at. endpoints are those of the game's own servers that the settings
+// name; others are shown while something waits for them.
+func New(db *sqlx.DB, conn *broker.Conn, endpoints ...string) *Monitor {
+	m := &Monitor{
+		db: db, conn: conn, books: books.New(db), catalogs: books.NewCatalogs(db), endpoints: endpoints, now: time.Now, reading: make(chan struct{}, 1),
+	}
 	m.reading <- struct{}{}
 	return m
 }
@@ -89,6 +96,7 @@ func (m *Monitor) read(ctx context.Context, now time.Time) (Snapshot, error) {
 	if err = errors.Join(brokerErr, err); err != nil {
 		s.Problems = strings.Split(err.Error(), "\n")
 	}
+	s.Verdict = Judge(s)
 	return s, err
 }
 
@@ -96,6 +104,6 @@ func (m *Monitor) read(ctx context.Context, now time.Time) (Snapshot, error) {
 // part it returns. One part that cannot be read does not hide the others.
 func (m *Monitor) readDatabase(ctx context.Context, now time.Time, s *Snapshot) ([]owedRow, error) {
 	owed, owedErr := m.readOwed(ctx, s)
-	return owed, errors.Join(owedErr, m.readSpends(ctx, s), m.readAttention(ctx, s),
-		m.readDeadLetters(ctx, s), m.readBooks(ctx, s), m.readPauses(ctx, s), m.readWebhooks(ctx, now, s))
+	return owed, errors.Join(owedErr, m.readSpends(ctx, s), m.readEndpoints(ctx, s), m.readAttention(ctx, s),
+		m.readDeadLetters(ctx, s), m.readBooks(ctx, s), m.readPurchases(ctx, s), m.readPauses(ctx, s), m.readWebhooks(ctx, now, s))
 }

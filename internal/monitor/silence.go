@@ -42,14 +42,14 @@ func (g Gap) Backfill() string {
 	return "sluice backfill transactions --since " + g.From.UTC().Truncate(time.Second).Format(time.RFC3339) + " URL"
 }
 
-// String says what is suspect and what to do.
+// String says what is suspect.
 func (g Gap) String() string {
 	why := "no webhook could be received"
 	if g.Cause == Silence {
 		why = "no webhook came although the game went on"
 	}
-	return fmt.Sprintf("webhooks may be missing from %s until %s: %s. Run: %s, and with the exports since then: %s",
-		g.From.UTC().Format(time.RFC3339), g.Until.UTC().Format(time.RFC3339), why, g.Command(), g.Backfill())
+	return fmt.Sprintf("Webhooks may be missing from %s until %s: %s. The command mends what the API knows; with the exports since then: %s",
+		g.From.UTC().Format(time.RFC3339), g.Until.UTC().Format(time.RFC3339), why, g.Backfill())
 }
 
 // Signals are what silence is told by.

@@ -54,8 +54,9 @@ func TestSilenceIsNoWebhookForTooLongWhileTheGameGoesOn(t *testing.T) {
 func TestAGapSaysWhatToRun(t *testing.T) {
 	t.Parallel()
 	gap := monitor.Gap{Cause: monitor.Outage, From: at(1).Add(999 * time.Millisecond), Until: at(200).Add(time.Millisecond)}
-	require.Equal(t, "webhooks may be missing from 2026-03-01T00:01:00Z until 2026-03-01T03:20:00Z: no webhook could be received. "+
-		"Run: sluice webhooks resync --from 2026-03-01T00:01:00Z --until 2026-03-01T03:20:01Z, and with the exports since then: sluice backfill transactions --since 2026-03-01T00:01:00Z URL", gap.String())
+	require.Equal(t, "Webhooks may be missing from 2026-03-01T00:01:00Z until 2026-03-01T03:20:00Z: no webhook could be received. "+
+		"The command mends what the API knows; with the exports since then: sluice backfill transactions --since 2026-03-01T00:01:00Z URL", gap.String())
+	require.Equal(t, "sluice webhooks resync --from 2026-03-01T00:01:00Z --until 2026-03-01T03:20:01Z", gap.Command())
 	gap.Cause = monitor.Silence
 	require.Contains(t, gap.String(), "although the game went on")
 }

@@ -19,15 +19,22 @@ type Snapshot struct {
 	// Open are the spends and grants under way, one line per state that can be left.
 	Open     []OpenState `json:"open"`
 	Provider *Provider   `json:"provider"`
-	Webhooks *Webhooks   `json:"webhooks"`
+	// Endpoints are the game's own servers, sorted: those of the settings, and those that
+	// something waits for.
+	Endpoints []Endpoint `json:"endpoints"`
+	Webhooks  *Webhooks  `json:"webhooks"`
 	// Attention counts spends that only a person or the provider can settle.
 	Attention *Attention `json:"attention"`
 	// DeadLetters has one line per consumer with letters that nobody has resolved.
 	DeadLetters []DeadLetters `json:"dead_letters"`
 	// Books is what the audit and the comparison with RevenueCat found.
 	Books *Books `json:"books"`
+	// Purchases counts what somebody paid for and a person has to look at.
+	Purchases *Purchases `json:"purchases"`
 	// Pauses are what operators have paused, the oldest first.
 	Pauses []Pause `json:"pauses"`
+	// Verdict is what to make of all that.
+	Verdict Verdict `json:"verdict"`
 	// Problems says what could not be read, and why; empty: all was.
 	Problems []string `json:"problems"`
 }
@@ -59,6 +66,8 @@ type Lag struct {
 	Owed int64 `json:"owed"`
 	// Parked, of the owed, wait for a later attempt.
 	Parked int64 `json:"parked"`
+	// LastError is what one of the parked failed with; empty: none did.
+	LastError string `json:"last_error,omitempty"`
 	// Paused tells whether an operator paused the consumer or the lane.
 	Paused bool `json:"paused"`
 	// Partitions are those that are owed something, by number.
@@ -148,18 +157,4 @@ type Pause struct {
 	Age    Seconds   `json:"age_seconds" db:"-"`
 	Who    string    `json:"who" db:"who"`
 	Reason string    `json:"reason" db:"reason"`
-}
-
-// Books is whether the books balance, as it was looked at last.
-type Books struct {
-	Findings int64   `json:"findings"`          // of the audit, that are not mended
-	AuditAge Seconds `json:"audit_age_seconds"` // since the last audit of what changed; 0: there was none
-	Drift    []Drift `json:"drift"`             // by currency; none: nothing differs, or nothing was compared
-}
-
-// Drift is by how much RevenueCat's balances differ from our ledger.
-type Drift struct {
-	Currency string `json:"currency" db:"currency"`
-	Players  int64  `json:"players" db:"players"`
-	Units    int64  `json:"units" db:"units"` // without their signs
 }

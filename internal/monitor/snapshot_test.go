@@ -99,17 +99,19 @@ func TestASnapshotCountsWhatIsUnfinished(t *testing.T) {
 	p.open("ann", "", "requested", 30, "")
 	p.open("ann", "", "requested", 20, "held = true")
 	p.open("bob", "", "requested", 10, "unknown_since = now() - interval '9 s'")
-	p.open("bob", "requested", "charged", 500, "")
+	p.open("bob", "requested", "charged", 500, "charged_at = now() - interval '300 s'")
 	p.open("bob", "charged", "refunding", 400, "needs_operator = 'no customer'")
 	p.exec(`INSERT INTO provider_budgets (domain, version, limit_calls, account) VALUES ('virtual_currencies_create_transaction', 1, 90, '{}')`)
 	p.exec(`INSERT INTO dead_letters (event_id, consumer, lane, subject, payload, attempts, error, died_at) VALUES ('e', 'fulfil', 'live', 's', '', 1, 'no', now() - interval '80 s')`)
 	p.exec(`INSERT INTO pauses (since, act_id, scope, name, who, reason) VALUES (now() - interval '90 s', gen_random_uuid(), 'consumer', 'compensate', 'olga', 'why not')`)
 	p.exec(`INSERT INTO pauses (since, act_id, scope, name, who, reason) VALUES (now() - interval '10 s', gen_random_uuid(), 'item', 'fulfil', 'olga', 'an item of that name')`)
+	p.exec(`INSERT INTO audit_positions (audited_at, pass_begun_at) VALUES (now() - interval '700 s', now())`)
+	p.exec(`INSERT INTO catalog_versions (fingerprint, body) VALUES ('', '{"items": {"sword": {"price": {"GEM": 10, "GOLD": 1}, "hand_over": {"port": "http", "endpoint": "guild"}}}}')`)
 	p.exec(`INSERT INTO audit_findings (units, found_at, kind, subject, line, currency, app_user_id, detail) VALUES (1, now(), 'line_missing', 's', 'l', 'GEM', 'ann', '')`)
 	p.exec(`INSERT INTO reconciliations (ledger, provider, drift, looks, read_at, run_id, customer_id, currency, outcome)
 		VALUES (5, 3, -2, 2, now(), gen_random_uuid(), 'ann', 'GEM', 'drift'), (5, 6, 1, 2, now(), gen_random_uuid(), 'bob', 'GEM', 'drift')`)
 
-	m, now := monitor.New(p.db, p.conn), time.Now()
+	m, now := monitor.New(p.db, p.conn, "castle"), time.Now()
 	m.SetNow(func() time.Time { return now }) // nothing is read twice
 	s, err := m.Snapshot(t.Context())
 	require.NoError(t, err)
@@ -154,6 +156,13 @@ func TestASnapshotCountsWhatIsUnfinished(t *testing.T) {
 	within(t, 80, s.DeadLetters[0].OldestAge)
 	require.EqualValues(t, 1, s.Books.Findings)
 	require.Equal(t, []monitor.Drift{{Currency: "GEM", Players: 2, Units: 3}}, s.Books.Drift)
+	within(t, 700, s.Books.AuditAge)
+	require.Equal(t, monitor.Endpoint{Name: "castle", Set: true, Circuit: budget.CircuitClosed}, s.Endpoints[0])
+	guild := s.Endpoints[1]
+	require.Equal(t, monitor.Endpoint{Name: "guild", Circuit: budget.CircuitClosed, Charged: 1, OldestAge: guild.OldestAge}, guild, "what needs an operator waits for nobody else")
+	within(t, 300, guild.OldestAge)
+	require.Equal(t, monitor.Judge(s), s.Verdict)
+	require.Equal(t, monitor.Bad, s.Verdict.Tone)
 	require.Equal(t, "olga", s.Pauses[0].Who)
 	within(t, 90, s.Pauses[0].Age)
 
@@ -173,7 +182,10 @@ func TestASnapshotCountsWhatIsUnfinished(t *testing.T) {
 		"sluice_spends_attention unknown": 1, "sluice_dead_letters_open fulfil": 1, "sluice_provider_backlog_calls": 3, "sluice_provider_circuit_state": 0,
 		"sluice_consumer_oldest_age_seconds fulfil live": time.Duration(fulfil.OldestAge).Seconds(),
 		"sluice_outbox_overdue_age_seconds":              time.Duration(s.Outbox.OverdueAge).Seconds(),
-		"sluice_pauses_oldest_age_seconds consumer":      time.Duration(s.Pauses[0].Age).Seconds(), "sluice_pauses_oldest_age_seconds lane": 0,
+		"sluice_handover_circuit_state castle":           0, "sluice_handover_waiting_spends guild charged": 1, "sluice_handover_waiting_spends guild refunding": 0,
+		"sluice_audit_findings line_missing": 1, "sluice_audit_findings line_extra": 0, "sluice_audit_age_seconds": time.Duration(s.Books.AuditAge).Seconds(),
+		"sluice_drift_units GEM": 3, "sluice_drift_players GEM": 2, "sluice_drift_units GOLD": 0, "sluice_purchases_unknown_product": 0, "sluice_customer_conflicts": 0,
+		"sluice_pauses_oldest_age_seconds consumer": time.Duration(s.Pauses[0].Age).Seconds(), "sluice_pauses_oldest_age_seconds lane": 0,
 	} {
 		require.Contains(t, values, name)
 		require.InDelta(t, value, values[name], 0, name)
@@ -272,7 +284,7 @@ func TestWhatCannotBeReadIsUnknownAndNotZero(t *testing.T) {
 	require.Equal(t, monitor.Reachable{}, s.Reachable)
 	raw, err := json.Marshal(s)
 	require.NoError(t, err)
-	for _, part := range []string{"outbox", "open", "provider", "webhooks", "attention", "dead_letters", "books", "pauses"} {
+	for _, part := range []string{"outbox", "open", "provider", "endpoints", "webhooks", "attention", "dead_letters", "books", "purchases", "pauses"} {
 		require.Contains(t, string(raw), `"`+part+`":null`)
 	}
 	for name := range scrape(t, m) {

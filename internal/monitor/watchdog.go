@@ -39,7 +39,7 @@ func (w *Watchdog) look(ctx context.Context, s Snapshot) {
 	w.stalled = map[string]bool{}
 	for _, lag := range s.Consumers {
 		name := lag.Consumer + "/" + lag.Lane
-		stalled := time.Duration(lag.Stalled) >= StalledAfter && !lag.Paused
+		stalled := lag.StandsStill()
 		switch {
 		case stalled && !before[name]:
 			w.Log.WarnContext(ctx, "consumer stalled: messages wait and none is handed out; does a sluice work run it?",

@@ -35,6 +35,7 @@ const (
 
 	DeedReplayWebhooks Deed = "webhooks.replay"
 	DeedResyncWebhooks Deed = "webhooks.resync"
+	DeedResolveGaps    Deed = "webhooks.resolve" // made up for, by the resync before it
 	DeedExportWebhooks Deed = "webhooks.export"
 	DeedResync         Deed = "customer.resync"
 )

@@ -60,6 +60,37 @@ func TestKeptWebhooksAreReplayedByFilter(t *testing.T) {
 	require.Equal(t, 5, o.count(t, "SELECT count(*) FROM operator_acts"))
 }
 
+// TestGapsAreResolvedWithTheirLineInTheAudit, in one commit: the line counts them.
+func TestGapsAreResolvedWithTheirLineInTheAudit(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i, cause := range []string{"outage", "silence", "outage"} {
+		at := begin.Add(time.Duration(i) * time.Hour)
+		_, err := o.DB.Exec("INSERT INTO webhook_gaps (from_at, until_at, found_at, cause) VALUES ($1, $2, now(), $3)", at, at.Add(90*time.Minute), cause)
+		require.NoError(t, err)
+	}
+	resolve := func() int64 {
+		n, err := o.ResolveGaps(t.Context(), alice, "an outage", begin, begin.Add(2*time.Hour), "resync of 3 players", map[string]any{"wished": 3})
+		require.NoError(t, err)
+		return n
+	}
+	require.EqualValues(t, 2, resolve(), "of the silence what is over; not the outage that goes on beyond")
+	require.Zero(t, resolve())
+	acts, err := o.Acts(t.Context(), operations.ActFilter{Deed: operations.DeedResolveGaps})
+	require.NoError(t, err)
+	require.Len(t, acts, 2)
+	require.JSONEq(t, `{"wished": 3, "gaps_resolved": 2}`, string(acts[1].After))
+	require.Equal(t, 2, o.count(t, "SELECT count(*) FROM webhook_gaps WHERE resolution = 'resync of 3 players'"))
+
+	// A line that cannot be written resolves nothing.
+	_, err = o.DB.Exec("ALTER TABLE operator_acts ADD CHECK (reason <> 'refused') NOT VALID")
+	require.NoError(t, err)
+	_, err = o.ResolveGaps(t.Context(), alice, "refused", begin, begin.Add(9*time.Hour), "resync", nil)
+	require.Error(t, err)
+	require.Equal(t, 1, o.count(t, "SELECT count(*) FROM webhook_gaps WHERE resolved_at IS NULL"))
+}
+
 func TestAResyncIsAWishAndALineInTheAudit(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -32,6 +32,7 @@ func (a *API) acceptAsked(x *exchange, r *http.Request, read ask) *problem {
 	if p != nil {
 		return p
 	}
+	o.request = x.requestID
 	prefer := parsePrefer(r.Header["Prefer"])
 	t, p := a.take(r.Context(), o, prefer.patience())
 	if p != nil {

@@ -62,7 +62,7 @@ func (a *API) postBatch(x *exchange, r *http.Request) *problem {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), batchPatience)
 	defer cancel()
-	a.takeAll(ctx, entries)
+	a.takeAll(ctx, x.requestID, entries)
 	if gone(r.Context()) {
 		return &problem{cause: errGone}
 	}
@@ -84,7 +84,7 @@ func (a *API) postBatch(x *exchange, r *http.Request) *problem {
 // takeAll takes every entry: those of one player one after the other, since two
 // commits at once have no order, different players' at the same time, so that they
 // share commits.
-func (a *API) takeAll(ctx context.Context, entries []entry) {
+func (a *API) takeAll(ctx context.Context, requestID string, entries []entry) {
 	var order []string
 	lines := make(map[string][]*entry)
 	for i := range entries {
@@ -109,7 +109,7 @@ func (a *API) takeAll(ctx context.Context, entries []entry) {
 				}
 				<-slots
 			}()
-			a.takeLine(ctx, lines[player])
+			a.takeLine(ctx, requestID, lines[player])
 		})
 	}
 	group.Wait()
@@ -117,7 +117,7 @@ func (a *API) takeAll(ctx context.Context, entries []entry) {
 }
 
 // takeLine takes one player's entries in their order.
-func (a *API) takeLine(ctx context.Context, line []*entry) {
+func (a *API) takeLine(ctx context.Context, requestID string, line []*entry) {
 	var stopped *problem
 	for _, it := range line {
 		switch {
@@ -131,7 +131,9 @@ func (a *API) takeLine(ctx context.Context, line []*entry) {
 			it.problem = unavailable(ctx.Err())
 		default:
 			request := it.request
-			it.taken, it.problem = a.take(ctx, a.priced(it.player, request.item, request.quantity, request.key), 0)
+			o := a.priced(it.player, request.item, request.quantity, request.key)
+			o.request = requestID
+			it.taken, it.problem = a.take(ctx, o, 0)
 		}
 		if p := it.problem; p != nil && p.kind != nil &&
 			(p.kind.Status == http.StatusTooManyRequests || p.kind.Status >= http.StatusInternalServerError) {

@@ -277,7 +277,7 @@ func TestABatchIsBoundedAndSurvivesAPanic(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	entries := []entry{{player: "a", request: spendRequest{item: "extra_life", quantity: 1, key: "k"}}}
-	b.takeAll(ctx, entries)
+	b.takeAll(ctx, "", entries)
 	require.Equal(t, Unavailable, entries[0].problem.kind)
 
 	// Nobody reads the answer of a client that hung up.

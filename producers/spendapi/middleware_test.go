@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/books"
 )
 
 func TestOneLinePerRequestAndNoSecrets(t *testing.T) {
@@ -72,6 +73,28 @@ func TestARequestIDIsEchoedOrMade(t *testing.T) {
 		require.NotEmpty(t, got)
 		require.Equal(t, echoed, got == sent, sent)
 	}
+}
+
+// A spend tells by which request it was accepted, under the id that the log and the
+// client have of it. A repeat, under another id, changes nothing.
+func TestASpendTellsTheRequestThatAcceptedIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	accepted := func(id string) string {
+		story, err := books.New(b.db).Story(t.Context(), id)
+		require.NoError(t, err)
+		return story.RequestID
+	}
+	spend := b.accept(t, post(buy("extra_life", 1, "k1"), "X-Request-Id", "tap-1"))
+	b.do(t, post(buy("extra_life", 1, "k1"), "Prefer", "respond-async", "X-Request-Id", "again"))
+	require.Equal(t, "tap-1", accepted(spend.ID))
+	require.Contains(t, b.log.String(), `"request_id":"tap-1"`)
+	made := b.do(t, post(buy("extra_life", 1, "k2"), "Prefer", "respond-async")).Header().Get("X-Request-Id")
+	require.Equal(t, made, accepted((<-b.committed).ID))
+	b.do(t, batchOf(of(player, "extra_life", 1, "k3"), of(player, "extra_life", 1, "k4")).with("X-Request-Id", "batch-1"))
+	require.Equal(t, []string{"batch-1", "batch-1"}, []string{accepted((<-b.committed).ID), accepted((<-b.committed).ID)})
+	given := b.accept(t, grant(`{"app_user_id":"`+player+`","adjustments":{"GEM":1},"reason":"quest","idempotency_key":"g"}`, "X-Request-Id", "grant-1"))
+	require.Equal(t, "grant-1", accepted(given.ID))
 }
 
 func TestAPanicIsAnsweredAndLogged(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 // order is what a client asks to have accepted: a spend or a grant.
 type order struct {
 	spend   economy.Spend            // as it is once it is accepted
+	request string                   // the id of the request that asks, as the log has it
 	limit   int64                    // of the item per player; 0: none
 	refused *problem                 // why it is not acceptable; a key used before is answered all the same
 	same    func(economy.Spend) bool // reports whether what the key made before is this very order
@@ -63,7 +64,7 @@ func (a *API) commit(ctx context.Context, o order) (outbox.Result, error) {
 	defer cancel()
 	spend := o.spend
 	effects := outbox.Effects{
-		Guard:  books.Accept{Spend: spend, PlayerLimit: o.limit, OpenMax: a.openMax},
+		Guard:  books.Accept{Spend: spend, RequestID: o.request, PlayerLimit: o.limit, OpenMax: a.openMax},
 		Events: []events.Event{events.NewSpendRequested(spend.ID, spend.AppUserID, spend.AcceptedAt)},
 		Owner:  spend.AppUserID,
 		Intake: true,

@@ -1,0 +1,32 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+)
+
+// Purchases counts what somebody paid for and a person has to look at.
+type Purchases struct {
+	// UnknownProduct are purchases of products that no catalogue had, a minute after they
+	// were heard of: somebody paid and got nothing of ours. Counted up to 10,000.
+	UnknownProduct int64 `json:"unknown_product" db:"unknown"`
+	// Conflicts are customers in whom the histories of several players met, and nobody has
+	// looked yet. Counted up to 10,000.
+	Conflicts int64 `json:"conflicts" db:"conflicts"`
+}
+
+// purchasesMax bounds what is counted.
+const purchasesMax = 10_000
+
+func (m *Monitor) readPurchases(ctx context.Context, s *Snapshot) error {
+	var p Purchases
+	err := m.db.GetContext(ctx, &p, `SELECT
+		(SELECT count(*) FROM (SELECT FROM customer_conflicts WHERE resolved_at IS NULL LIMIT $1) c) AS conflicts,
+		(SELECT count(*) FROM (SELECT FROM purchases
+			WHERE catalog_version = 0 AND product_id <> '' AND recorded_at < now() - interval '1 minute' LIMIT $1) p) AS unknown`, purchasesMax)
+	if err != nil {
+		return fmt.Errorf("count purchases that need somebody: %w", err)
+	}
+	s.Purchases = &p
+	return nil
+}
