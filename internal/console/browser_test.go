@@ -93,7 +93,7 @@ func TestAnOperatorsDayInABrowser(t *testing.T) {
 	p.Click(`.act:has([value=item]) > summary`)
 	p.Run(fillIn(`.act:has([value=item]) [name=reason]`, "it is too cheap"+kb.Enter))
 	p.Await("it is paused", `document.querySelector(".notice")?.innerText.startsWith("Paused")`)
-	overview.Await("the pause on the overview", `document.querySelector(".verdict").innerText.includes("Paused: item sword, by Anna")`)
+	overview.Await("the pause on the overview", `document.querySelector(".verdict").innerText.includes("Paused: item banner, by Anna")`)
 	p.Click(`.act:has([action$="/resume"]) > summary`)
 	p.Run(fillIn(`[action$="/resume"] [name=reason]`, "it has its price"+kb.Enter))
 	p.Await("it is resumed", `document.querySelector(".notice")?.innerText.startsWith("Resumed")`)
