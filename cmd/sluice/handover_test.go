@@ -260,6 +260,27 @@ func operatorsWord(t *testing.T, s *site, db *sqlx.DB, game *played) {
 	require.Empty(t, game.Holds("deceived"))
 	require.Equal(t, economy.Amounts{"GEM": 100}, s.balance("deceived"))
 
+	// The workers may hear of the revoke and give the cost back before the operator's
+	// command hears of it: what was asked for has come about all the same.
+	game.road(true, false)
+	s.give("overtaken", economy.Amounts{"GEM": 100})
+	overtaken := s.buy(t, "overtaken", "word")
+	s.spendAt(t, "overtaken", "/spends/"+overtaken.ID, "charged")
+	slow := game.slowly()
+	settling := launch(t, append(slices.Clone(s.env), "SLUICE_HANDOVER_TIMEOUT=10s"), "handover", "settle", overtaken.ID, "--revoked", "--reason", "the player says so")
+	select {
+	case <-slow.arrived:
+	case <-settling.ended:
+		require.Fail(t, "the endpoint was not told to revoke", settling.log.String())
+	}
+	game.road(false, false) // the next grant arrives, and is refused
+	s.spendAt(t, "overtaken", "/spends/"+overtaken.ID, "refunded")
+	close(slow.answer)
+	require.Zero(t, settling.exitCode(), settling.log.String())
+	require.Contains(t, settling.out.String(), overtaken.ID+" is refunded")
+	require.Equal(t, economy.Amounts{"GEM": 100}, s.balance("overtaken"))
+	game.release()
+
 	// The mark of an item that was taken back from a fulfilled spend ends by the word
 	// that the player has it.
 	_, err := db.ExecContext(t.Context(), "UPDATE spends SET needs_operator = $2 WHERE id = $1", kept.ID, economy.TakenByGame)

@@ -15,6 +15,9 @@ import (
 	"github.com/sluice-gems/sluice/outbox"
 )
 
+// errSettledMeanwhile: a worker or another operator was faster.
+var errSettledMeanwhile = errors.New("was settled meanwhile: look again")
+
 // handoverSettleCommand stands in for an endpoint that cannot answer any more.
 type handoverSettleCommand struct {
 	ID      string `arg:"" help:"The spend's id."`
@@ -87,14 +90,35 @@ func (c handoverSettleCommand) settle(ctx context.Context, p *process) (spend ec
 			return spend, "", err
 		}
 		// First the state that no worker grants in, then the word that the item is gone.
-		if spend, err = c.commit(ctx, p, spend, economy.HandOverRefusedFor(spend)); err != nil {
+		if spend, err = c.step(ctx, p, spend, economy.HandOverRefusedFor(spend)); err != nil {
 			return spend, "", err
 		}
 	}
-	if spend, err = c.commit(ctx, p, spend, economy.TakenBack(spend, clock())); err != nil {
-		return spend, "", err
+	if spend.State == economy.Refunding && spend.RevokedAt.IsZero() {
+		if spend, err = c.step(ctx, p, spend, economy.TakenBack(spend, clock())); err != nil {
+			return spend, "", err
+		}
+	}
+	if spend.State.Final() {
+		return spend, unsure, nil
 	}
 	return spend, unsure, wake(ctx, p, spend)
+}
+
+// step makes a step towards the refund. A worker that the server told of the revoke
+// may have made it first: then the spend is returned as the worker left it.
+func (c handoverSettleCommand) step(ctx context.Context, p *process, spend economy.Spend, change economy.Change) (economy.Spend, error) {
+	after, err := c.commit(ctx, p, spend, change)
+	if !errors.Is(err, errSettledMeanwhile) {
+		return after, err
+	}
+	switch after, readErr := p.books.Spend(ctx, spend.ID); {
+	case readErr != nil:
+		return after, readErr
+	case after.State == economy.Refunding && (change.Spend.RevokedAt.IsZero() || !after.RevokedAt.IsZero()), after.State == economy.Refunded:
+		return after, nil
+	}
+	return economy.Spend{}, err
 }
 
 // grantedChange is what follows from the word that the player has the item.
@@ -163,7 +187,7 @@ func (c handoverSettleCommand) commit(ctx context.Context, p *process, before ec
 	case err != nil:
 		return economy.Spend{}, fmt.Errorf("settle %s: %w", after.ID, err)
 	case result != outbox.Applied:
-		return economy.Spend{}, fmt.Errorf("spend %s was settled meanwhile: look again", after.ID)
+		return economy.Spend{}, fmt.Errorf("spend %s %w", after.ID, errSettledMeanwhile)
 	}
 	return after, nil
 }

@@ -29,7 +29,11 @@ type played struct {
 	hold bool                                // grants do not arrive until they are released
 	lose bool                                // grants arrive, and their answers do not
 	held []func() *httptest.ResponseRecorder // what release delivers
+	slow *slowRevoke                         // when set, becomes of the next revoke
 }
+
+// slowRevoke is a revoke that arrives at once and is answered later.
+type slowRevoke struct{ arrived, answer chan struct{} }
 
 // games starts a server for each name and returns them with the settings that name
 // them as endpoints.
@@ -64,8 +68,12 @@ func (p *played) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.Game.ServeHTTP(answer, arrived)
 		return answer
 	}
-	grant := bytes.Contains(body, []byte(`"operation":"grant"`))
+	grant, revoke := bytes.Contains(body, []byte(`"operation":"grant"`)), bytes.Contains(body, []byte(`"operation":"revoke"`))
+	var slow *slowRevoke
 	p.mu.Lock()
+	if revoke {
+		slow, p.slow = p.slow, nil
+	}
 	hold, lose := p.hold && grant, p.lose && grant
 	if hold {
 		p.held = append(p.held, deliver)
@@ -76,6 +84,10 @@ func (p *played) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := deliver()
+	if slow != nil {
+		close(slow.arrived)
+		<-slow.answer
+	}
 	if lose {
 		panic(http.ErrAbortHandler)
 	}
@@ -88,6 +100,14 @@ func (p *played) road(hold, lose bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hold, p.lose = hold, lose
+}
+
+// slowly has the next revoke answered when the test says so.
+func (p *played) slowly() *slowRevoke {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slow = &slowRevoke{make(chan struct{}), make(chan struct{})}
+	return p.slow
 }
 
 // release delivers what was held and returns the answers.
