@@ -16,7 +16,7 @@ var failedKind = &Kind{
 	Steps: []Step{
 		{"lock", lockDeliveries},
 		{"update", `UPDATE outbox o SET failures = with_failure(o.failures, r.attempt, r.error), last_error = r.error
-			FROM {rows} r WHERE ` + byKey + ` AND ` + isLocked + ` RETURNING r.effect`},
+			FROM {rows} r WHERE ` + ByKey + ` AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Otherwise: Stale,
 }

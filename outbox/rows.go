@@ -66,16 +66,16 @@ type doneRow Delivery
 
 var deliveryColumns = []Column{{"event_id", "text"}, {"consumer", "text"}}
 
-// byKey finds the row o of the delivery r. An outbox that was empty when a plan was made
+// ByKey finds the row o of the delivery r. An outbox that was empty when a plan was made
 // looks cheapest read from end to end, and that plan would be kept while a burst fills
 // it. It is not a plan for an array: nothing could be merged by it.
-const byKey = `o.event_id = ANY (ARRAY[r.event_id]) AND o.consumer = r.consumer`
+const ByKey = `o.event_id = ANY (ARRAY[r.event_id]) AND o.consumer = r.consumer`
 
 var doneKind = &Kind{
 	Name:    "outbox_done",
 	Columns: deliveryColumns,
 	Steps: []Step{{"delete", `DELETE FROM outbox o USING {rows} r
-		WHERE ` + byKey}},
+		WHERE ` + ByKey}},
 }
 
 func (r doneRow) Kind() *Kind { return doneKind }
@@ -95,7 +95,7 @@ var finishKind = &Kind{
 	Steps: []Step{
 		{"lock", lockDeliveries},
 		{"delete", `DELETE FROM outbox o USING {rows} r
-			WHERE ` + byKey + ` AND ` + isLocked + ` RETURNING r.effect`},
+			WHERE ` + ByKey + ` AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Otherwise: Duplicate,
 }
@@ -103,7 +103,7 @@ var finishKind = &Kind{
 // lockDeliveries takes the rows in key order, so that two commits cannot wait
 // for each other.
 const lockDeliveries = `SELECT o.event_id, o.consumer FROM outbox o JOIN {rows} r
-	ON ` + byKey + `
+	ON ` + ByKey + `
 	ORDER BY r.event_id, r.consumer FOR UPDATE OF o`
 
 // isLocked makes a step wait for the locks, and finds its rows among them by a hash.
@@ -138,7 +138,7 @@ var parkKind = &Kind{
 		{"update", `UPDATE outbox o SET due_at = now() + r.wait_ms * interval '1 millisecond', published_at = NULL,
 				failures = CASE WHEN r.attempts > o.attempts THEN with_failure(o.failures, r.attempts, r.error) ELSE o.failures END,
 				attempts = r.attempts, last_error = r.error
-			FROM {rows} r WHERE ` + byKey + ` AND ` + isLocked + ` RETURNING r.effect`},
+			FROM {rows} r WHERE ` + ByKey + ` AND ` + isLocked + ` RETURNING r.effect`},
 	},
 	Otherwise: Stale,
 }
@@ -185,13 +185,13 @@ var deadLetterKind = &Kind{
 		{"insert", `INSERT INTO dead_letters AS d (event_id, consumer, lane, subject, payload, attempts, error, stack, type, app_user_id, reason, headers, owed_since, failures)
 			SELECT r.event_id, r.consumer, r.lane, r.subject, r.payload, r.attempts, r.error, r.stack, r.type, r.app_user_id, r.reason, r.headers,
 				o.owed_since, with_failure(coalesce(o.failures, '[]'), r.attempts, r.error)
-			FROM {rows} r LEFT JOIN outbox o ON ` + byKey + `
+			FROM {rows} r LEFT JOIN outbox o ON ` + ByKey + `
 			ON CONFLICT (event_id, consumer) DO UPDATE SET died_at = now(), resolved_at = NULL, resolution = '', attempts = excluded.attempts,
 				error = excluded.error, stack = excluded.stack, payload = excluded.payload, reason = excluded.reason, headers = excluded.headers,
 				failures = excluded.failures, owed_since = coalesce(d.owed_since, excluded.owed_since)
 			RETURNING event_id, consumer`},
 		{"delete", `DELETE FROM outbox o USING {rows} r
-			WHERE ` + byKey + ` AND ` + isLocked + ` RETURNING 1`},
+			WHERE ` + ByKey + ` AND ` + isLocked + ` RETURNING 1`},
 		{"effects", `SELECT r.effect FROM {rows} r WHERE ((r.event_id, r.consumer) IN (SELECT event_id, consumer FROM {insert})) IS TRUE`},
 	},
 	Otherwise: Duplicate,

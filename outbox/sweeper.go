@@ -150,8 +150,8 @@ WITH lost AS (
 	ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED
 )
 UPDATE outbox o SET published_at = now(), due_at = now(), republished = o.republished + 1
-FROM (SELECT * FROM lost UNION ALL SELECT * FROM parked) owed
-WHERE o.event_id = ANY (ARRAY[owed.event_id]) AND o.consumer = owed.consumer
+FROM (SELECT * FROM lost UNION ALL SELECT * FROM parked) r
+WHERE ` + ByKey + `
 RETURNING o.event_id, o.subject, o.payload, o.republished, o.attempts, coalesce(o.payload->>'traceparent', '') AS traceparent`
 
 type owed struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
@@ -146,7 +147,7 @@ func showBackfill(out io.Writer, r backfill.Run) error {
 		if count.n == 0 && !fitting(r.Command.Feed, count.name) {
 			continue
 		}
-		line(count.name, "%s", thousands(count.n))
+		line(count.name, "%s", monitor.Number(count.n))
 	}
 	if err := w.Flush(); err != nil || len(r.Files) == 0 {
 		return err

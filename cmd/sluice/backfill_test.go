@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/exports"
 	"github.com/sluice-gems/sluice/internal/exports/generator"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/testenv"
 )
 
@@ -135,6 +136,6 @@ func TestRejectedRowsOfAKilledProcessAreNotToldTwice(t *testing.T) {
 func TestThousands(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -100: "-100", 1234567: "1,234,567"} {
-		require.Equal(t, want, thousands(n))
+		require.Equal(t, want, monitor.Number(n))
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
@@ -46,21 +47,21 @@ func (f backfillFlags) preview(ctx context.Context, io stdio, cfg config.Config,
 func printPreview(out io.Writer, feed exports.Feed, answer backfill.Summary, list string) error {
 	c := answer.Counts
 	_, _ = fmt.Fprintf(out, "Nothing was changed. Of %s rows, %s tell something new (%s are known, %s filtered, %s rejected).\n",
-		thousands(c.Rows()), thousands(c.New), thousands(c.Same), thousands(c.Skipped), thousands(c.Refused))
+		monitor.Number(c.Rows()), monitor.Number(c.New), monitor.Number(c.Same), monitor.Number(c.Skipped), monitor.Number(c.Refused))
 	heading := "TYPE"
 	if feed == exports.Customers {
-		_, _ = fmt.Fprintf(out, "%s ids would be linked, and %s customers would be read from RevenueCat again.\n", thousands(c.Links), thousands(c.Wishes))
+		_, _ = fmt.Fprintf(out, "%s ids would be linked, and %s customers would be read from RevenueCat again.\n", monitor.Number(c.Links), monitor.Number(c.Wishes))
 		heading = "READ BECAUSE OF"
 	}
 	if c.Apart > 0 {
-		_, _ = fmt.Fprintf(out, "%s of the new events are of an environment that SLUICE_WEBHOOK_ENVIRONMENT does not take: they would be kept, and change nothing.\n", thousands(c.Apart))
+		_, _ = fmt.Fprintf(out, "%s of the new events are of an environment that SLUICE_WEBHOOK_ENVIRONMENT does not take: they would be kept, and change nothing.\n", monitor.Number(c.Apart))
 	}
 	if len(answer.By) > 0 {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintf(w, "\n%s\tNEW\n", heading)
 		most := slices.SortedFunc(maps.Keys(answer.By), func(a, b string) int { return cmp.Or(cmp.Compare(answer.By[b], answer.By[a]), cmp.Compare(a, b)) })
 		for _, name := range most {
-			_, _ = fmt.Fprintf(w, "%s\t%s\n", name, thousands(answer.By[name]))
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", name, monitor.Number(answer.By[name]))
 		}
 		if err := w.Flush(); err != nil {
 			return err

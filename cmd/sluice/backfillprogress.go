@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
@@ -52,10 +52,10 @@ func (p *backfillProgress) report(now backfill.Progress) {
 		eta = (time.Duration(float64(took) * (1 - share) / done)).Round(time.Second).String()
 	}
 	c := now.Run.Counts
-	text := fmt.Sprintf("%3.0f %%  %s rows  %s/s  ETA %s  new %s  changed %s", 100*min(share, 1), thousands(c.Rows()),
-		thousands(int64(float64(now.Session)/max(took.Seconds(), 0.001))), eta, thousands(c.New), thousands(c.Changed))
+	text := fmt.Sprintf("%3.0f %%  %s rows  %s/s  ETA %s  new %s  changed %s", 100*min(share, 1), monitor.Number(c.Rows()),
+		monitor.Number(int64(float64(now.Session)/max(took.Seconds(), 0.001))), eta, monitor.Number(c.New), monitor.Number(c.Changed))
 	if c.Refused > 0 {
-		text += "  rejected " + thousands(c.Refused)
+		text += "  rejected " + monitor.Number(c.Refused)
 	}
 	if now.Waiting != "" {
 		text += "  waiting: " + now.Waiting
@@ -75,13 +75,4 @@ func (p *backfillProgress) end() {
 	if p.drawn {
 		_, _ = fmt.Fprintln(p.out)
 	}
-}
-
-// thousands writes a number with commas.
-func thousands(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/postgres"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
@@ -92,7 +93,7 @@ func (f backfillFlags) foretell(io stdio, answer any, told foretold, show func()
 func printRehearsed(out io.Writer, command backfill.Command, answer backfill.Rehearsed, list string) error {
 	c := answer.Counts
 	_, _ = fmt.Fprintf(out, "Nothing was changed. Of %s rows, %s would tell something new or other (%s are known, %s filtered, %s rejected), of %s customers; %s ids would be linked.\n\n",
-		thousands(c.Rows()), thousands(c.New+c.Changed), thousands(c.Same), thousands(c.Skipped), thousands(c.Refused), thousands(answer.Players), thousands(c.Links))
+		monitor.Number(c.Rows()), monitor.Number(c.New+c.Changed), monitor.Number(c.Same), monitor.Number(c.Skipped), monitor.Number(c.Refused), monitor.Number(answer.Players), monitor.Number(c.Links))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(w, "PURCHASES:\tNEW\tCHANGED\tREFUNDED\tREVERSED\tACCESSES:\tGRANTED\tREVOKED\tMOVED\tITEMS:\tGRANTED\tREVOKED\tUSED UP\t")
 	answer.Total.Product = "total"
@@ -128,7 +129,7 @@ and used up before Sluice they would have again. --no-consumables-before TIME le
 		say("%s of products that the catalogue does not have, and that bring nothing until it does:", plural(total.Unknown, "new purchase is", "new purchases are"))
 		for _, i := range answer.Products {
 			if i.Unknown > 0 {
-				_, _ = fmt.Fprintf(out, "  %s: %s\n", i.Product, thousands(i.Unknown))
+				_, _ = fmt.Fprintf(out, "  %s: %s\n", i.Product, monitor.Number(i.Unknown))
 			}
 		}
 	}

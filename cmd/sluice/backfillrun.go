@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/consumers"
 	"github.com/sluice-gems/sluice/internal/exports"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
@@ -269,6 +270,6 @@ func printBackfill(io stdio, run backfill.Run, took time.Duration, rows int64, r
 	if rejects != "" {
 		_, _ = fmt.Fprintf(io.Out, "\nRejected rows: %s\n", rejects)
 	}
-	_, err := fmt.Fprintf(io.Out, "\n%s in %s, %s a second\n", plural(rows, "row", "rows"), took.Round(time.Second), thousands(int64(float64(rows)/max(took.Seconds(), 0.001))))
+	_, err := fmt.Fprintf(io.Out, "\n%s in %s, %s a second\n", plural(rows, "row", "rows"), took.Round(time.Second), monitor.Number(int64(float64(rows)/max(took.Seconds(), 0.001))))
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/sluice-gems/sluice/config"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/postgres"
 )
 
@@ -63,7 +64,7 @@ func (c migrateCommand) pending(ctx context.Context, io stdio, db *sqlx.DB) erro
 			_, _ = fmt.Fprintf(w, "%s\t-\t-\n", one.File)
 		}
 		for _, locked := range one.Tables {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", one.File, locked.Name, thousands(locked.Rows))
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", one.File, locked.Name, monitor.Number(locked.Rows))
 		}
 	}
 	return w.Flush()

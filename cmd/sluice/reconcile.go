@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-gems/sluice/config"
 	"github.com/sluice-gems/sluice/events"
+	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/purchases"
 	"github.com/sluice-gems/sluice/internal/reconcile"
 	"github.com/sluice-gems/sluice/outbox"
@@ -142,7 +143,7 @@ func printReconciled(io stdio, r reconcile.Report) error {
 		return err
 	}
 	if more := r.More + int64(max(0, len(r.Results)-printedMax)); more > 0 {
-		_, _ = fmt.Fprintf(io.Out, "... and %s more: --csv has all\n", thousands(more))
+		_, _ = fmt.Fprintf(io.Out, "... and %s more: --csv has all\n", monitor.Number(more))
 	}
 	_, _ = fmt.Fprintf(io.Out, "\n%s: %s, %s, %d repaired, %d could not be judged\n", plural(r.Customers, "player", "players"),
 		plural(r.Outcomes[reconcile.Agrees], "balance agrees", "balances agree"), plural(r.Outcomes[reconcile.Drift], "differs", "differ"), r.Outcomes[reconcile.Repaired], r.Outcomes[reconcile.Unjudged])

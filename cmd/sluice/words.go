@@ -5,14 +5,12 @@ import (
 	"strings"
 
 	"github.com/sluice-gems/sluice/economy"
+	"github.com/sluice-gems/sluice/internal/monitor"
 )
 
-// plural counts in words: plural(1, "spend is", "spends are") is "1 spend is".
+// plural is monitor.Plural of any whole number.
 func plural[N int | int64 | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(int64(n)) + " " + many
+	return monitor.Plural(int64(n), one, many)
 }
 
 // words joins what is not empty by one space.

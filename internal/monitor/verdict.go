@@ -88,7 +88,7 @@ func Judge(s Snapshot) Verdict {
 	v := Verdict{Tone: Good, Title: "Everything works", Remarks: slices.Concat([]Remark{}, r.bad, r.working)}
 	switch {
 	case len(r.bad) > 0:
-		v.Tone, v.Title = Bad, plural(int64(len(r.bad)), "thing needs attention", "things need attention")
+		v.Tone, v.Title = Bad, Plural(int64(len(r.bad)), "thing needs attention", "things need attention")
 	case len(r.working) > 0:
 		v.Tone, v.Title = Working, "Working, with something to know"
 	}
@@ -101,7 +101,7 @@ func (r *remarks) money(s Snapshot) {
 		if a.Unknown > 0 {
 			unknown := Remark{
 				Tag: "UNKNOWN", Page: "spends?state=attention", Command: "sluice spend show --unknown",
-				Text: fmt.Sprintf("%s, the first for %s: nobody knows whether the provider moved the gems.", plural(a.Unknown, "spend of unknown outcome", "spends of unknown outcome"), took(a.UnknownAge)),
+				Text: fmt.Sprintf("%s, the first for %s: nobody knows whether the provider moved the gems.", Plural(a.Unknown, "spend of unknown outcome", "spends of unknown outcome"), took(a.UnknownAge)),
 			}
 			age := time.Duration(a.UnknownAge)
 			if age < unknownAfter {
@@ -115,7 +115,7 @@ func (r *remarks) money(s Snapshot) {
 		if a.NeedsOperator > 0 {
 			r.add(true, Remark{
 				Tag: "OPERATOR", Page: "spends?state=attention", Command: "sluice spend show --attention", Alert: "SluiceNeedsOperator",
-				Text: plural(a.NeedsOperator, "spend needs", "spends need") + " a person to decide.",
+				Text: Plural(a.NeedsOperator, "spend needs", "spends need") + " a person to decide.",
 			})
 		}
 	}
@@ -123,13 +123,13 @@ func (r *remarks) money(s Snapshot) {
 		if b.Findings > 0 {
 			r.add(true, Remark{
 				Tag: "BOOKS", Page: "reconciliation", Command: "sluice audit", Alert: "SluiceBooksDoNotBalance",
-				Text: fmt.Sprintf("The books do not balance: the audit has %s.", plural(b.Findings, "finding", "findings")),
+				Text: fmt.Sprintf("The books do not balance: the audit has %s.", Plural(b.Findings, "finding", "findings")),
 			})
 		}
 		for _, d := range b.Drift {
 			r.add(true, Remark{
 				Tag: "DRIFT", Page: "reconciliation", Command: "sluice reconcile", Alert: "SluiceDrift",
-				Text: fmt.Sprintf("RevenueCat's balances of %s differ from our ledger by %s %s.", plural(d.Players, "customer", "customers"), Number(d.Units), d.Currency),
+				Text: fmt.Sprintf("RevenueCat's balances of %s differ from our ledger by %s %s.", Plural(d.Players, "customer", "customers"), Number(d.Units), d.Currency),
 			})
 		}
 		if b.audited && time.Duration(b.AuditAge) > auditAfter {
@@ -152,7 +152,7 @@ func (r *remarks) money(s Snapshot) {
 		}
 		r.add(true, Remark{
 			Tag: "STUCK", Page: "spends?state=" + open.State, Command: command, Alert: "SluiceSpendsStuck",
-			Text: fmt.Sprintf("%s: %s, the first accepted %s ago.", text, plural(open.Spends, "spend is "+open.State, "spends are "+open.State), took(open.OldestAge)),
+			Text: fmt.Sprintf("%s: %s, the first accepted %s ago.", text, Plural(open.Spends, "spend is "+open.State, "spends are "+open.State), took(open.OldestAge)),
 		})
 	}
 }
@@ -175,7 +175,7 @@ func (r *remarks) servers(s Snapshot) {
 		if time.Duration(p.ETA) >= slowAfter {
 			r.add(false, Remark{
 				Tag: "BACKLOG", Page: "spends?state=requested", Alert: "SluiceProviderBacklog",
-				Text: fmt.Sprintf("%s for the provider's limit, about %s.", plural(p.Waiting, "call waits", "calls wait"), took(p.ETA)),
+				Text: fmt.Sprintf("%s for the provider's limit, about %s.", Plural(p.Waiting, "call waits", "calls wait"), took(p.ETA)),
 			})
 		}
 	}
@@ -187,7 +187,7 @@ func (r *remarks) servers(s Snapshot) {
 func (r *remarks) endpoint(e Endpoint) {
 	waits, heard := "nothing waits for it", ""
 	if e.Waiting() > 0 {
-		waits = fmt.Sprintf("%s for it, the first for %s", plural(e.Waiting(), "spend waits", "spends wait"), took(e.OldestAge))
+		waits = fmt.Sprintf("%s for it, the first for %s", Plural(e.Waiting(), "spend waits", "spends wait"), took(e.OldestAge))
 	}
 	if e.LastError != "" {
 		heard = ". It said last: " + e.LastError
@@ -197,7 +197,7 @@ func (r *remarks) endpoint(e Endpoint) {
 	case e.Down():
 		remark.Alert = "SluiceHandoverDown"
 		remark.Text = fmt.Sprintf("The game's server %q has not answered as it should for %s: %s failed in a row, its circuit is %s; %s%s.",
-			e.Name, took(e.TroubleAge), plural(e.Failures, "request", "requests"), e.Circuit, waits, heard)
+			e.Name, took(e.TroubleAge), Plural(e.Failures, "request", "requests"), e.Circuit, waits, heard)
 		r.add(true, remark)
 	case e.Waiting() > 0 && (time.Duration(e.OldestAge) >= slowLive || e.LastError != ""):
 		remark.Text = fmt.Sprintf("The game's server %q: %s%s.", e.Name, waits, heard)

@@ -18,7 +18,7 @@ func (r *remarks) deliveries(s Snapshot) {
 		if letters.Open > 0 {
 			r.add(true, Remark{
 				Tag: "DEAD LETTERS", Page: "deadletters?consumer=" + letters.Consumer, Command: "sluice deadletter list --consumer " + letters.Consumer, Alert: "SluiceDeadLetters",
-				Text: plural(letters.Open, "dead letter", "dead letters") + " of " + letters.Consumer + ".",
+				Text: Plural(letters.Open, "dead letter", "dead letters") + " of " + letters.Consumer + ".",
 			})
 		}
 	}
@@ -29,7 +29,7 @@ func (r *remarks) deliveries(s Snapshot) {
 		r.add(true, Remark{
 			Tag: "OVERDUE", Command: "sluice relay", Alert: "SluiceOutboxNotSwept",
 			Text: fmt.Sprintf("%s published, the first %s ago. Does a sluice relay run?",
-				plural(o.Overdue, "parked delivery should have been", "parked deliveries should have been"), took(o.OverdueAge)),
+				Plural(o.Overdue, "parked delivery should have been", "parked deliveries should have been"), took(o.OverdueAge)),
 		})
 	}
 }
@@ -86,13 +86,13 @@ func (r *remarks) incoming(s Snapshot) {
 		if p.UnknownProduct > 0 {
 			r.add(true, Remark{
 				Tag: "UNKNOWN PRODUCT", Page: "purchases", Alert: "SluiceUnknownProduct",
-				Text: plural(p.UnknownProduct, "purchase is of a product", "purchases are of products") + " that no catalogue has: add it to a package of the catalogue.",
+				Text: Plural(p.UnknownProduct, "purchase is of a product", "purchases are of products") + " that no catalogue has: add it to a package of the catalogue.",
 			})
 		}
 		if p.Conflicts > 0 {
 			r.add(true, Remark{
 				Tag: "CONFLICTS", Page: "players", Command: "sluice resync PLAYER", Alert: "SluiceCustomerConflicts",
-				Text: "In " + plural(p.Conflicts, "customer", "customers") + " the histories of several players met; customer_conflicts names them.",
+				Text: "In " + Plural(p.Conflicts, "customer", "customers") + " the histories of several players met; customer_conflicts names them.",
 			})
 		}
 	}
@@ -114,7 +114,7 @@ func (r *remarks) operators(s Snapshot) {
 	if a := s.Attention; a != nil && a.Held > 0 {
 		r.add(false, Remark{
 			Tag: "HELD", Page: "spends?state=attention", Command: "sluice spend show --attention",
-			Text: plural(a.Held, "spend is", "spends are") + " held by an operator.",
+			Text: Plural(a.Held, "spend is", "spends are") + " held by an operator.",
 		})
 	}
 }

@@ -38,7 +38,8 @@ func Number(n int64) string {
 	return string(out)
 }
 
-func plural(n int64, one, many string) string {
+// Plural counts in words: Plural(1, "spend is", "spends are") is "1 spend is".
+func Plural(n int64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -134,7 +134,7 @@ var wakeKind = &outbox.Kind{
 	Name:    "operator_wake",
 	Columns: letterKey,
 	Steps: []outbox.Step{{Name: "update", SQL: `UPDATE outbox o SET due_at = now() FROM {rows} r
-		WHERE o.event_id = ANY (ARRAY[r.event_id]) AND o.consumer = r.consumer AND o.published_at IS NULL`}},
+		WHERE ` + outbox.ByKey + ` AND o.published_at IS NULL`}},
 }
 
 // Kind implements outbox.Row.
