@@ -20,12 +20,17 @@ const (
 	// costs PostgreSQL about 31 us a row against 270 us for single transactions;
 	// more gains little and keeps rows locked longer.
 	BatchMaxDefault = 256
-	// CommittersDefault is how many commits may run at once. One is enough: all that
-	// comes meanwhile is the next one. The other is for when that one is full, or hangs.
+	// CommittersDefault is how many commits may run at once. One is enough where they are
+	// large: all that comes meanwhile is the next one. The other is for when that one is
+	// full, is small and waits for the disk, or hangs.
 	CommittersDefault = 2
 	// spareAfter is how long a commit may take before another may start beside it. It
 	// waits for a row that somebody holds, or for the disk: usual ones take milliseconds.
 	spareAfter = 100 * time.Millisecond
+	// spareSoon is that of a small one. Where little comes, PostgreSQL is done with it by
+	// then and waits for the disk, and what comes next need not wait for the same: at 500
+	// spends a second that is half of a spend's time. Where much comes, commits are larger.
+	spareSoon, smallBatch = 300 * time.Microsecond, 8
 	// QueueMaxDefault bounds new work that waits, a second or less of it here.
 	QueueMaxDefault = 8192
 	// PatienceDefault is how long a batch is retried while the database is gone

@@ -29,7 +29,7 @@ type queue struct {
 	limit    int // entries; one more intake is refused
 	suspects suspects
 	running  int  // batches that are being committed
-	late     bool // the youngest of them has been for spareAfter
+	late     bool // the youngest of them has been for its spareTime
 	spare    *time.Timer
 	closed   bool
 }
@@ -82,14 +82,22 @@ func (q *queue) take(size int) []*pending {
 	}
 	q.running++
 	q.late = false
-	q.spare.Reset(spareAfter)
 	batch := batchPicker{size: size, keys: make(map[string]bool, 2*size), suspects: &q.suspects}
 	q.later = batch.pickFrom(q.later)
 	q.intake = batch.pickFrom(q.intake)
+	q.spare.Reset(spareTime(len(batch.picked)))
 	if len(q.later)+len(q.intake) >= size {
 		q.arrived.Signal() // another committer may take the rest
 	}
 	return batch.picked
+}
+
+// spareTime is how long a batch may be committed before another starts beside it.
+func spareTime(size int) time.Duration {
+	if size <= smallBatch {
+		return spareSoon
+	}
+	return spareAfter
 }
 
 // committed says that a batch that was taken is done with.
