@@ -1,13 +1,11 @@
 package purchases
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -39,8 +37,9 @@ type BulkConfig struct {
 // Bulk records many statements at once, on a connection of its own. What it leaves is
 // what Recorder.Record of each, in their order, would have left, with the links and the
 // events of access beside them; only that it is one commit, and that one event tells a
-// player of all its purchases that changed (see appendTellings). What is known is read in
-// one go, joined in memory by economy.Merge, and written by COPY.
+// player of all its purchases that changed (see appendTellings), and that the statement
+// which a purchase began with stays in its row (see firstStatement). What is known is read
+// in one go, joined in memory by economy.Merge, and written by COPY.
 //
 // It is not for use by several goroutines. Several of them may work beside each other
 // and beside everybody else: who meets another's commit starts again.
@@ -49,9 +48,11 @@ type Bulk struct {
 	conn   *sqlx.Conn
 	known  *sqlx.Stmt
 	rows   bulkRows
-	fact   []byte             // room for the stored form of one
-	states []state            // room for those of a plan
-	linked map[[2]string]bool // links that are written down: a customer has many purchases
+	fact   []byte                         // room for the stored form of one
+	states []state                        // room for those of a plan
+	byKey  map[economy.PurchaseKey]*state // and to find them
+	linked map[[2]string]bool             // links that are written down: a customer has many purchases
+	wary   bool                           // statements that should not have been written down were, see writeVersions
 }
 
 // linkedMax bounds the links that are remembered, to about 10 MB.
@@ -113,7 +114,8 @@ type Plan struct {
 
 	Changes []*Change // of purchases that change, in the order of their keys
 
-	noted  []versionRow       // statements that may have been written down before
+	news   []versionRow       // statements that change a purchase somebody knew of, and the first of one that they change
+	noted  []versionRow       // statements that change nothing, and may have been written down before
 	groups [][]string         // ids that are one customer, as told
 	told   map[[2]string]bool // links that were written, or were there
 	links  [][2]string        // those that were written
@@ -218,170 +220,4 @@ func (b *Bulk) try(ctx context.Context, list []Statement, beside func(context.Co
 		return nil, besideError{err}
 	}
 	return plan, tx.Commit()
-}
-
-// plan reads what is known and decides.
-func (b *Bulk) plan(ctx context.Context, tx *sqlx.Tx, list []Statement) (*Plan, error) {
-	known, err := b.read(ctx, tx, list)
-	if err != nil {
-		return nil, err
-	}
-	if cap(b.states) < len(list) {
-		b.states = make([]state, 0, len(list))
-	}
-	d := decision{
-		plan: &Plan{}, room: b.states[:0], states: make(map[economy.PurchaseKey]*state, len(list)), known: known, lane: b.config.Lane, now: b.config.Now(),
-	}
-	d.plan.Changes = make([]*Change, 0, len(list))
-	for i := range list {
-		if len(list[i].Aliases) > 1 {
-			d.plan.groups = append(d.plan.groups, list[i].Aliases)
-		}
-		if list[i].Fact.Key.TransactionID != "" {
-			d.take(&list[i].Fact)
-		}
-	}
-	slices.SortFunc(d.plan.Changes, func(a, b *Change) int { return compareRows(&a.After.Key, &b.After.Key) })
-	slices.SortFunc(d.plan.noted, func(a, b versionRow) int { return compareRows(&a.fact.Key, &b.fact.Key) })
-	d.plan.events = appendTellings(d.plan.events, d.lane, d.plan.Changes, d.now)
-	return d.plan, nil
-}
-
-// compareRows orders keys as the tables' indexes do, so that two commits cannot wait
-// for each other, and neighbours are written together.
-func compareRows(a, b *economy.PurchaseKey) int {
-	if order := strings.Compare(a.TransactionID, b.TransactionID); order != 0 {
-		return order
-	}
-	return cmp.Or(cmp.Compare(a.Store, b.Store), cmp.Compare(a.Environment, b.Environment))
-}
-
-// read returns what is known of the statements' purchases.
-func (b *Bulk) read(ctx context.Context, tx *sqlx.Tx, list []Statement) (map[economy.PurchaseKey]*Recorded, error) {
-	ids := make([]string, 0, len(list))
-	for i := range list {
-		if id := list[i].Fact.Key.TransactionID; id != "" {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	slices.Sort(ids)
-	rows, err := tx.StmtxContext(ctx, b.known).QueryxContext(ctx, //nolint:sqlclosecheck // the transaction closes its statement
-		postgres.Array(slices.Compact(ids)))
-	if err != nil {
-		return nil, fmt.Errorf("read purchases: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	known := map[economy.PurchaseKey]*Recorded{}
-	for rows.Next() {
-		var row purchaseRow
-		if err := rows.StructScan(&row); err != nil {
-			return nil, fmt.Errorf("read purchases: %w", err)
-		}
-		purchase, err := row.recorded()
-		if err != nil {
-			return nil, err
-		}
-		known[purchase.Key] = &purchase
-	}
-	return known, rows.Err()
-}
-
-// state is a purchase while its statements are taken one after the other.
-type state struct {
-	change Change
-	said   economy.Stamp   // of its first statement in this plan
-	more   []economy.Stamp // of the others
-}
-
-// hears keeps the stamp of a statement and reports whether it is the first with it.
-func (s *state) hears(stamp economy.Stamp) bool {
-	switch {
-	case s.said.IsZero():
-		s.said = stamp
-	case s.said == stamp, slices.Contains(s.more, stamp):
-		return false
-	default:
-		s.more = append(s.more, stamp)
-	}
-	return true
-}
-
-type decision struct {
-	plan   *Plan
-	known  map[economy.PurchaseKey]*Recorded
-	states map[economy.PurchaseKey]*state
-	room   []state // never grows: the states point into it
-	lane   events.Lane
-	now    time.Time
-}
-
-// take is Merge of one fact, after those before it.
-func (d *decision) take(fact *economy.PurchaseFact) {
-	s := d.states[fact.Key]
-	if s == nil {
-		d.room = append(d.room, state{})
-		s = &d.room[len(d.room)-1]
-		if known := d.known[fact.Key]; known != nil {
-			s.change = Change{Before: known, After: known.Purchase, version: known.Version}
-		}
-		d.states[fact.Key] = s
-	}
-	c := &s.change
-	d.note(s, fact)
-	if c.version+c.steps == 0 {
-		c.After = economy.PurchaseOf(*fact)
-		c.steps = 1
-		d.plan.New++
-		d.plan.Changes = append(d.plan.Changes, c)
-		d.tell(c, &economy.Purchase{}, &c.After)
-		return
-	}
-	merged := economy.Merge(c.After, *fact)
-	if merged == c.After {
-		d.plan.Unchanged++
-		return
-	}
-	if c.steps == 0 {
-		d.plan.Changes = append(d.plan.Changes, c)
-	}
-	d.plan.Changed++
-	c.steps++
-	d.tell(c, &c.After, &merged)
-	c.After = merged
-}
-
-// tell keeps whom a step of a purchase concerns.
-func (d *decision) tell(c *Change, before, after *economy.Purchase) {
-	version := c.version + c.steps
-	told, others := concerned(before, after)
-	if told != "" {
-		c.tells(told, version)
-	}
-	d.plan.events = appendOwnership(d.plan.events, d.lane, after.Key, version, others, d.now)
-}
-
-// note keeps the statement, unless it is known to be written down: what a purchase
-// knows by a stamp was told by a statement that is.
-func (d *decision) note(s *state, fact *economy.PurchaseFact) {
-	stamp := economy.Stamp{Source: fact.Source, At: fact.At.UTC().Truncate(time.Microsecond), Kind: fact.Kind, By: fact.By}
-	if !s.hears(stamp) {
-		return
-	}
-	if c := &s.change; c.New() {
-		if c.said == nil {
-			c.said = fact
-		} else {
-			c.more = append(c.more, fact)
-		}
-		return
-	}
-	for _, known := range s.change.Before.Stamps() {
-		if *known == stamp {
-			return
-		}
-	}
-	d.plan.noted = append(d.plan.noted, versionRow{*fact, d.now})
 }

@@ -93,7 +93,9 @@ func (b *books) whole(t *testing.T) []string {
 	var rows []string
 	require.NoError(t, b.db.Select(&rows, `SELECT * FROM (
 		SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
-		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
+		UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v WHERE NOT EXISTS (SELECT FROM purchases p -- which tells the same
+			WHERE p.version = 1 AND (p.transaction_id, p.store, p.environment) = (v.transaction_id, v.store, v.environment)
+				AND p.stamps::jsonb ? concat_ws(' ', v.source, (extract(epoch FROM v.said_at) * 1000000)::bigint, v.kind, v.said_by))
 		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
 		UNION ALL SELECT 'told ' || concat_ws(' ', consumer, lane, player, at, key, max(version)) FROM `+named+` n GROUP BY consumer, lane, player, at, key
 		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'
@@ -148,6 +150,45 @@ func TestABulkAgainChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, again.New+again.Changed+again.Linked+again.Owed)
 	require.Equal(t, before, b.whole(t))
+}
+
+// A bulk leaves the first statement in its purchase's row, where everybody finds it, until
+// another changes that row, whoever brings it.
+func TestABulkWritesTheFirstStatementDownWithTheSecond(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bulk := b.bulk(t)
+	said := func(id string) []purchases.Said {
+		list, err := b.store.Versions(t.Context(), key(id))
+		require.NoError(t, err)
+		return list
+	}
+	written := func() int { return b.count(t, "SELECT count(*) FROM purchase_versions") }
+	firsts := []purchases.Statement{{Fact: sold("t1", "ann", 1)}, {Fact: sold("t2", "ann", 1)}, {Fact: sold("t3", "ann", 1)}}
+	_, err := bulk.Merge(t.Context(), firsts, nothing)
+	require.NoError(t, err)
+	require.Zero(t, written())
+	before := said("t1")
+	require.Len(t, before, 1)
+	require.Equal(t, []any{"webhook", "sold-t1", int(economy.FactBought), hour(1), hour(100)}, []any{before[0].Source, before[0].By, before[0].Kind, before[0].At.UTC(), before[0].RecordedAt.UTC()})
+	var fact economy.PurchaseFact
+	require.NoError(t, json.Unmarshal(before[0].Fact, &fact))
+	want := sold("t1", "ann", 1)
+	fact.Key, fact.Source, fact.Kind, fact.At, fact.By = want.Key, want.Source, want.Kind, want.At, want.By
+	require.Equal(t, economy.PurchaseOf(want), economy.PurchaseOf(fact))
+
+	_, err = bulk.Merge(t.Context(), append(firsts, purchases.Statement{Fact: refunded("t2", 5)}), nothing)
+	require.NoError(t, err)
+	b.record(t, refunded("t3", 5))
+	require.Equal(t, 4, written(), "of two purchases both")
+	for _, id := range []string{"t2", "t3"} {
+		list := said(id)
+		require.Len(t, list, 2)
+		require.JSONEq(t, string(before[0].Fact), string(list[0].Fact))
+		require.Equal(t, "refund-"+id, list[1].By)
+	}
+	b.record(t, sold("t1", "ann", 1))
+	require.Len(t, said("t1"), 1, "it is one statement, however often it is told")
 }
 
 // Several bulks and recorders at once, all of the same purchases: the end is the same.

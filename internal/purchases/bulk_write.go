@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -58,7 +57,7 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 			into.Int(c.version)
 		}
 		into.End()
-		if c.said != nil {
+		if c.said != nil && (c.steps > 1 || !c.After.Tells()) { // the row is its only statement, see firstStatement
 			b.appendVersion(c.said, now)
 		}
 		for _, fact := range c.more {
@@ -68,13 +67,10 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	if err := postgres.Copy(ctx, b.conn, "purchases", b.columns(), &r.purchases); err != nil {
 		return err
 	}
-	if err := postgres.Copy(ctx, b.conn, "purchase_versions", bulkVersionColumns, &r.versions); err != nil {
-		return err
-	}
 	if err := b.update(ctx, tx); err != nil {
 		return err
 	}
-	if err := insertVersions(ctx, tx, plan.noted); err != nil {
+	if err := b.writeVersions(ctx, tx, plan); err != nil {
 		return err
 	}
 	list := plan.events
@@ -115,15 +111,10 @@ func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
 	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(b.columns()), "known_version"), &b.rows.changed); err != nil {
 		return err
 	}
-	// Locked in the order of keys first.
-	result, err := tx.ExecContext(ctx, `WITH locked AS MATERIALIZED (
-			SELECT p.transaction_id, p.store, p.environment FROM (SELECT * FROM `+changedTable+` ORDER BY transaction_id, store, environment) r
-			JOIN purchases p ON p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment
-			WHERE p.version = r.known_version FOR NO KEY UPDATE OF p)
-		UPDATE purchases p SET (used_up, `+names("")+`) = ROW(p.used_up OR r.used_up, `+names("r.")+`)
-		FROM `+changedTable+` r
-		WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.version = r.known_version
-			AND (SELECT count(*) FROM locked) > 0`)
+	// In the order of keys, as everybody locks them.
+	result, err := tx.ExecContext(ctx, `UPDATE purchases p SET (used_up, `+names("")+`) = ROW(p.used_up OR r.used_up, `+names("r.")+`)
+		FROM (SELECT * FROM `+changedTable+` ORDER BY transaction_id, store, environment) r
+		WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.version = r.known_version`)
 	if err != nil {
 		return fmt.Errorf("update purchases: %w", err)
 	}
@@ -131,42 +122,6 @@ func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
 		return errors.Join(err, errMoved)
 	}
 	return nil
-}
-
-// insertVersions writes statements down that may be there already.
-func insertVersions(ctx context.Context, tx *sqlx.Tx, list []versionRow) error {
-	if len(list) == 0 {
-		return nil
-	}
-	columns := make([][]string, len(versionKind.Columns))
-	for i := range list {
-		for j, value := range versionValues(&list[i]) {
-			columns[j] = append(columns[j], value)
-		}
-	}
-	args, params := make([]any, len(columns)), make([]string, len(columns))
-	for i, column := range versionKind.Columns {
-		args[i], params[i] = postgres.Array(columns[i]), fmt.Sprintf("$%d::text[]", i+1)
-		columns[i] = []string{"r." + column.Name + "::" + column.Type}
-	}
-	names := bulkVersionColumns
-	_, err := tx.ExecContext(ctx, `INSERT INTO purchase_versions (`+strings.Join(names, ", ")+`)
-		SELECT `+strings.Join(slices.Concat(columns...), ", ")+` FROM unnest(`+strings.Join(params, ", ")+`) AS r(`+strings.Join(names, ", ")+`)
-		ON CONFLICT DO NOTHING`, args...)
-	if err != nil {
-		return fmt.Errorf("keep statements: %w", err)
-	}
-	return nil
-}
-
-// versionValues are a statement's values in the order of versionKind's columns.
-func versionValues(r *versionRow) [9]string {
-	f := &r.fact
-	at := func(t time.Time) string { return t.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano) }
-	return [...]string{
-		f.Key.TransactionID, string(f.Key.Store), string(f.Key.Environment), string(f.Source), f.By, at(f.At), at(r.at),
-		strconv.Itoa(int(f.Kind)), string(appendFact(nil, f)),
-	}
 }
 
 // link writes the links that are new, and returns the events that have their customers
@@ -276,20 +231,6 @@ func appendPurchase(c *postgres.CopyRows, p *economy.Purchase, version int64, re
 		c.Text(text)
 	}
 	c.JSON(encodeStamps(p))
-}
-
-// appendVersion writes a statement in the order of versionKind's columns.
-func (b *Bulk) appendVersion(f *economy.PurchaseFact, at time.Time) {
-	c := &b.rows.versions
-	b.fact = appendFact(b.fact[:0], f)
-	appendCopiedKey(c, f.Key)
-	c.Text(string(f.Source))
-	c.Text(f.By)
-	c.Time(f.At)
-	c.Time(at)
-	c.Int(int64(f.Kind))
-	c.JSON(b.fact)
-	c.End()
 }
 
 func appendCopiedKey(c *postgres.CopyRows, key economy.PurchaseKey) {

@@ -36,9 +36,23 @@ func Merge(known Recorded, fact economy.PurchaseFact, lane events.Lane, now time
 	if merged == known.Purchase {
 		return effects, nil
 	}
+	if first, ok := firstStatement(&known); ok {
+		effects.Rows = append(effects.Rows, first)
+	}
 	effects.Guard = Merged{Purchase: merged, KnownVersion: known.Version, RecordedAt: now}
 	effects.Events = appendChanged(nil, lane, &known.Purchase, &merged, known.Version+1, now)
 	return effects, nil
+}
+
+// firstStatement returns the statement that a purchase began with, when none has changed
+// it since: a Bulk does not write it down beside the purchase's row, which tells the
+// same, before another changes that.
+func firstStatement(p *Recorded) (versionRow, bool) {
+	if p.Version != 1 {
+		return versionRow{}, false
+	}
+	fact, ok := economy.OnlyStatement(p.Purchase)
+	return versionRow{fact, p.RecordedAt}, ok
 }
 
 // appendChanged appends the events that have everybody folded whom a purchase's change

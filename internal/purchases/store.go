@@ -1,11 +1,14 @@
 package purchases
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -146,12 +149,31 @@ type Said struct {
 
 // Versions returns every statement about a purchase, oldest first by the sources' own time.
 func (s *Store) Versions(ctx context.Context, key economy.PurchaseKey) ([]Said, error) {
+	known, err := s.Purchase(ctx, key) // first: what changes it meanwhile writes the first statement down
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
 	var list []Said
-	err := s.db.SelectContext(ctx, &list, `SELECT source, said_by, kind, said_at, recorded_at, fact FROM purchase_versions
-		WHERE transaction_id = $1 AND store = $2 AND environment = $3 ORDER BY said_at, kind, said_by`,
-		key.TransactionID, string(key.Store), string(key.Environment))
-	if err != nil {
+	if err := s.db.SelectContext(ctx, &list, `SELECT source, said_by, kind, said_at, recorded_at, fact FROM purchase_versions
+		WHERE transaction_id = $1 AND store = $2 AND environment = $3`,
+		key.TransactionID, string(key.Store), string(key.Environment)); err != nil {
 		return nil, fmt.Errorf("read versions of %s: %w", key, err)
 	}
+	if first, ok := firstStatement(&known); ok && !slices.ContainsFunc(list, first.is) {
+		list = append(list, first.said())
+	}
+	slices.SortFunc(list, func(a, b Said) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.By, b.By))
+	})
 	return list, nil
+}
+
+// said is the statement for people.
+func (r versionRow) said() Said {
+	return Said{Source: string(r.fact.Source), By: r.fact.By, Kind: int(r.fact.Kind), At: r.fact.At, RecordedAt: r.at, Fact: appendFact(nil, &r.fact)}
+}
+
+// is reports whether the statement is one that was written down.
+func (r versionRow) is(said Said) bool {
+	return said.Source == string(r.fact.Source) && said.By == r.fact.By && said.At.Equal(r.fact.At)
 }

@@ -39,12 +39,13 @@ type dealer struct {
 	done   []int64     // per part, the row that is done with
 	open   []*chunk
 	to     []chan *chunk
+	back   chan *chunk // whose rows are committed: their memory is used again
 	looked int
 	err    error // what ended the file early, once deal has returned; the rows before it are good
 }
 
 func newDealer(r reader, size int, beside func() bool, done []int64) *dealer {
-	d := &dealer{reader: r, size: size, beside: beside, done: done, open: make([]*chunk, len(done)), to: make([]chan *chunk, len(done))}
+	d := &dealer{reader: r, size: size, beside: beside, done: done, open: make([]*chunk, len(done)), to: make([]chan *chunk, len(done)), back: make(chan *chunk, len(done))}
 	for i := range d.to {
 		d.open[i], d.to[i] = d.fresh(), make(chan *chunk, 1)
 	}
@@ -52,6 +53,12 @@ func newDealer(r reader, size int, beside func() bool, done []int64) *dealer {
 }
 
 func (d *dealer) fresh() *chunk {
+	select {
+	case c := <-d.back:
+		clear(c.statements)
+		return &chunk{statements: c.statements[:0], lines: c.lines[:0], rows: c.rows[:0]}
+	default:
+	}
 	return &chunk{statements: make([]purchases.Statement, 0, d.size), lines: make([]int64, 0, d.size), rows: make([]int64, 0, d.size)}
 }
 
@@ -111,6 +118,14 @@ func (d *dealer) send(ctx context.Context, part int) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// release takes back what no commit needs any more.
+func (d *dealer) release(c *chunk) {
+	select {
+	case d.back <- c:
+	default:
 	}
 }
 

@@ -200,7 +200,7 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 	}
 	dealer := newDealer(r, size, s.give.players.Spending, done)
 	for i, p := range parts {
-		group.Go(func() error { return s.workOn(ctx, p, dealer.to[i]) })
+		group.Go(func() error { return s.workOn(ctx, p, dealer.to[i], dealer.release) })
 	}
 	group.Go(func() error {
 		dealer.deal(ctx)
@@ -212,14 +212,15 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 	return dealer.err // only now: each part has the rows before it
 }
 
-// workOn commits the chunks of a part.
-func (s *session) workOn(ctx context.Context, p *part, chunks <-chan *chunk) error {
+// workOn commits the chunks of a part, and releases each.
+func (s *session) workOn(ctx context.Context, p *part, chunks <-chan *chunk, release func(*chunk)) error {
 	w := &worker{session: s, part: p}
 	defer w.close()
 	for c := range chunks {
 		if err := w.take(ctx, c); err != nil {
 			return err
 		}
+		release(c)
 	}
 	return ctx.Err()
 }

@@ -121,7 +121,9 @@ func whole(t testing.TB, db *sqlx.DB) []string {
 }
 
 const wholeLines = `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS line FROM purchases p
-	UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v
+	UNION ALL SELECT 'version ' || to_jsonb(v)::text FROM purchase_versions v WHERE NOT EXISTS (SELECT FROM purchases p -- which tells the same
+		WHERE p.version = 1 AND (p.transaction_id, p.store, p.environment) = (v.transaction_id, v.store, v.environment)
+			AND p.stamps::jsonb ? concat_ws(' ', v.source, (extract(epoch FROM v.said_at) * 1000000)::bigint, v.kind, v.said_by))
 	UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
 	UNION ALL SELECT concat_ws(' ', 'told', consumer, lane, player, store, environment, transaction_id, max(version)) FROM ` + named + ` n
 		GROUP BY consumer, lane, player, store, environment, transaction_id
@@ -132,7 +134,8 @@ const wholeLines = `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS l
 func known(t testing.TB, db *sqlx.DB) []string {
 	t.Helper()
 	return lines(t, db, `SELECT 'purchase ' || (to_jsonb(p) - 'change_id' - 'version' - 'recorded_at')::text AS line FROM purchases p
-		UNION ALL SELECT 'version ' || (to_jsonb(v) - 'recorded_at' - 'fact')::text FROM purchase_versions v
+		UNION SELECT concat_ws(' ', 'version', store, environment, transaction_id, source, (extract(epoch FROM said_at) * 1000000)::bigint, kind, said_by) FROM purchase_versions v
+		UNION SELECT concat_ws(' ', 'version', store, environment, transaction_id, stamp) FROM purchases p, json_object_keys(p.stamps) AS stamp WHERE p.version = 1
 		UNION ALL SELECT 'alias ' || (to_jsonb(a) - 'linked_at')::text FROM customer_aliases a`)
 }
 
