@@ -32,11 +32,12 @@ type backfillCommand struct {
 }
 
 // openBackfills opens the database for a command about backfills, in a process that
-// keeps its memory small unless GOMEMLIMIT says otherwise.
+// keeps its memory small unless GOMEMLIMIT says otherwise, and yields to others.
 func openBackfills(ctx context.Context) (config.Config, *sqlx.DB, error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(backfill.MemoryLimit)
 	}
+	beNice()
 	cfg, db, err := openDatabase(ctx, loadOperatorConfig, config.RoleRelay)
 	if err != nil {
 		return cfg, nil, err

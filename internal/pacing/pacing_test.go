@@ -57,6 +57,8 @@ func TestPlayersSpendUntilAMomentAfterTheLastSpend(t *testing.T) {
 		require.NoError(t, p.look(t.Context(), now))
 		return p.Spending()
 	}
+	require.True(t, p.Spending(), "nobody knows")
+	require.True(t, look(), "one look tells of no spend, and of none that there is not")
 	require.False(t, look(), "what was there before is long ago")
 	for _, sequence := range []string{"spends_seq_seq", "adjustments_seq_seq"} {
 		_, err := p.DB.Exec("SELECT nextval($1), nextval($1)", sequence) // the first value of a sequence is there before it is used

@@ -12,6 +12,8 @@ import (
 const (
 	// lookEvery is how often Players looks.
 	lookEvery = time.Second
+	// firstLook is when it looks for the second time: until then nobody knows.
+	firstLook = 200 * time.Millisecond
 	// lingers is how long players count as spending after the last spend was seen.
 	lingers = 3 * time.Second
 )
@@ -22,6 +24,7 @@ type Players struct {
 	DB  *sqlx.DB
 	Log *slog.Logger
 
+	known    atomic.Bool
 	spending atomic.Bool
 
 	looked bool
@@ -30,13 +33,13 @@ type Players struct {
 }
 
 // Spending reports whether a spend or a grant was accepted, or a call to the provider
-// was prepared, in the last seconds.
-func (p *Players) Spending() bool { return p.spending.Load() }
+// was prepared, in the last seconds. Until two looks can tell, they may have been.
+func (p *Players) Spending() bool { return !p.known.Load() || p.spending.Load() }
 
 // Watch looks until ctx ends. While the database does not answer, what was known stands.
 // It is called once.
 func (p *Players) Watch(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(firstLook)
 	defer ticker.Stop()
 	for {
 		if err := p.look(ctx, time.Now()); err != nil && ctx.Err() == nil {
@@ -46,6 +49,7 @@ func (p *Players) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			ticker.Reset(lookEvery)
 		}
 	}
 }
@@ -63,7 +67,8 @@ func (p *Players) look(ctx context.Context, now time.Time) error {
 	if p.looked && count != p.count {
 		p.moved = now
 	}
-	p.looked, p.count = true, count
 	p.spending.Store(!p.moved.IsZero() && now.Sub(p.moved) < lingers)
+	p.known.Store(p.looked)
+	p.looked, p.count = true, count
 	return nil
 }
