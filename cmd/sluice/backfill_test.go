@@ -16,7 +16,6 @@ import (
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/exports"
 	"github.com/sluice-gems/sluice/internal/exports/generator"
-	"github.com/sluice-gems/sluice/internal/monitor"
 	"github.com/sluice-gems/sluice/internal/testenv"
 )
 
@@ -131,11 +130,4 @@ func TestRejectedRowsOfAKilledProcessAreNotToldTwice(t *testing.T) {
 	require.Len(t, rows, 6, "row 6 stays, and row 7 is told once")
 	require.Equal(t, rejectsHeader, rows[0])
 	require.Equal(t, []string{"a.csv", "9", "10", "", "again", ""}, rows[5])
-}
-
-func TestThousands(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -100: "-100", 1234567: "1,234,567"} {
-		require.Equal(t, want, monitor.Number(n))
-	}
 }

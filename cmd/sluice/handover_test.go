@@ -280,6 +280,8 @@ func operatorsWord(t *testing.T, s *site, db *sqlx.DB, game *played) {
 	require.Contains(t, settling.out.String(), overtaken.ID+" is refunded")
 	require.Equal(t, economy.Amounts{"GEM": 100}, s.balance("overtaken"))
 	game.release()
+	require.Empty(t, game.Holds("overtaken"))
+	require.Equal(t, 1, count(t, db, "SELECT count(*) FROM operator_acts WHERE subject = '"+overtaken.ID+"' AND reason = 'the player says so'"), "whoever was faster, it was an operator's act")
 
 	// The mark of an item that was taken back from a fulfilled spend ends by the word
 	// that the player has it.

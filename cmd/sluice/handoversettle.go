@@ -15,7 +15,7 @@ import (
 	"github.com/sluice-gems/sluice/outbox"
 )
 
-// errSettledMeanwhile: a worker or another operator was faster.
+// errSettledMeanwhile says that a worker or another operator was faster.
 var errSettledMeanwhile = errors.New("was settled meanwhile: look again")
 
 // handoverSettleCommand stands in for an endpoint that cannot answer any more.
@@ -85,40 +85,44 @@ func (c handoverSettleCommand) settle(ctx context.Context, p *process) (spend ec
 		spend, err = c.commit(ctx, p, spend, grantedChange(spend))
 		return spend, "", err
 	}
+	before := spend
 	if spend.State == economy.Charged {
 		if unsure, err = p.revokeOnce(ctx, spend); err != nil {
 			return spend, "", err
 		}
 		// First the state that no worker grants in, then the word that the item is gone.
-		if spend, err = c.step(ctx, p, spend, economy.HandOverRefusedFor(spend)); err != nil {
+		if spend, _, err = c.step(ctx, p, spend, economy.HandOverRefusedFor(spend)); err != nil {
 			return spend, "", err
 		}
 	}
+	ours := false
 	if spend.State == economy.Refunding && spend.RevokedAt.IsZero() {
-		if spend, err = c.step(ctx, p, spend, economy.TakenBack(spend, clock())); err != nil {
+		if spend, ours, err = c.step(ctx, p, spend, economy.TakenBack(spend, clock())); err != nil {
 			return spend, "", err
 		}
 	}
-	if spend.State.Final() {
-		return spend, unsure, nil
+	if !ours { // a worker heard of the revoke: it is certain, and still an operator's act
+		states := func(s economy.Spend) map[string]any { return map[string]any{"state": s.State} }
+		return spend, "", p.desk().Note(ctx, c.who(), c.Reason, operations.DeedSettleHandOver, spend.ID, states(before), states(spend))
 	}
 	return spend, unsure, wake(ctx, p, spend)
 }
 
 // step makes a step towards the refund. A worker that the server told of the revoke
-// may have made it first: then the spend is returned as the worker left it.
-func (c handoverSettleCommand) step(ctx context.Context, p *process, spend economy.Spend, change economy.Change) (economy.Spend, error) {
-	after, err := c.commit(ctx, p, spend, change)
+// may have made it first: then it is not ours, and the spend is returned as the worker
+// left it.
+func (c handoverSettleCommand) step(ctx context.Context, p *process, spend economy.Spend, change economy.Change) (after economy.Spend, ours bool, err error) {
+	after, err = c.commit(ctx, p, spend, change)
 	if !errors.Is(err, errSettledMeanwhile) {
-		return after, err
+		return after, err == nil, err
 	}
 	switch after, readErr := p.books.Spend(ctx, spend.ID); {
 	case readErr != nil:
-		return after, readErr
+		return after, false, readErr
 	case after.State == economy.Refunding && (change.Spend.RevokedAt.IsZero() || !after.RevokedAt.IsZero()), after.State == economy.Refunded:
-		return after, nil
+		return after, false, nil
 	}
-	return economy.Spend{}, err
+	return economy.Spend{}, false, err
 }
 
 // grantedChange is what follows from the word that the player has the item.

@@ -86,7 +86,10 @@ func (p *played) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := deliver()
 	if slow != nil {
 		close(slow.arrived)
-		<-slow.answer
+		select {
+		case <-slow.answer:
+		case <-r.Context().Done():
+		}
 	}
 	if lose {
 		panic(http.ErrAbortHandler)

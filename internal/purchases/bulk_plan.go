@@ -38,11 +38,14 @@ func (b *Bulk) plan(ctx context.Context, tx *sqlx.Tx, list []Statement) (*Plan, 
 		}
 	}
 	slices.SortFunc(d.plan.Changes, func(a, b *Change) int { return compareRows(&a.After.Key, &b.After.Key) })
-	for _, list := range [][]versionRow{d.plan.news, d.plan.noted} {
-		slices.SortFunc(list, func(a, b versionRow) int { return compareRows(&a.fact.Key, &b.fact.Key) })
-	}
+	sortVersions(d.plan.news)
+	sortVersions(d.plan.noted)
 	d.plan.events = appendTellings(d.plan.events, d.lane, d.plan.Changes, d.now)
 	return d.plan, nil
+}
+
+func sortVersions(list []versionRow) {
+	slices.SortFunc(list, func(a, b versionRow) int { return compareRows(&a.fact.Key, &b.fact.Key) })
 }
 
 // compareRows orders keys as the tables' indexes do, so that two commits cannot wait

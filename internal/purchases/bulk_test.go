@@ -189,6 +189,18 @@ func TestABulkWritesTheFirstStatementDownWithTheSecond(t *testing.T) {
 	}
 	b.record(t, sold("t1", "ann", 1))
 	require.Len(t, said("t1"), 1, "it is one statement, however often it is told")
+
+	// A recorder writes the first one down at once. A bulk that meets it writes none twice,
+	// nor does it when it meets the next.
+	for _, id := range []string{"t4", "t5"} {
+		b.record(t, sold(id, "ann", 1))
+		before := written()
+		plan, err := bulk.Merge(t.Context(), []purchases.Statement{{Fact: refunded(id, 5)}}, nothing)
+		require.NoError(t, err)
+		require.Equal(t, 1, plan.Changed)
+		require.Equal(t, before+1, written())
+		require.Len(t, said(id), 2)
+	}
 }
 
 // Several bulks and recorders at once, all of the same purchases: the end is the same.

@@ -21,6 +21,7 @@ func (b *Bulk) writeVersions(ctx context.Context, tx *sqlx.Tx, plan *Plan) error
 	doubtful := plan.noted
 	if b.wary {
 		doubtful = slices.Concat(plan.news, plan.noted)
+		sortVersions(doubtful)
 	} else {
 		for i := range plan.news {
 			b.appendVersion(&plan.news[i].fact, plan.news[i].at)

@@ -57,7 +57,7 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 			into.Int(c.version)
 		}
 		into.End()
-		if c.said != nil && (c.steps > 1 || !c.After.Tells()) { // the row is its only statement, see firstStatement
+		if c.said != nil && (c.steps > 1 || !c.After.Tells()) { // the row tells it, see firstStatement
 			b.appendVersion(c.said, now)
 		}
 		for _, fact := range c.more {

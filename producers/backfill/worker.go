@@ -39,6 +39,9 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 	if err := w.keep(c.refusals); err != nil {
 		return err
 	}
+	if len(c.statements) > chunkBeside && w.give.players.Spending() { // it was filled before they did
+		return w.takeHalves(ctx, c)
+	}
 	var away time.Time
 	for {
 		err := w.give.step(ctx, func() error { return w.commit(ctx, c) })
@@ -56,11 +59,7 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 				return err
 			}
 		case len(c.statements) > 1 && (refused || errors.Is(err, purchases.ErrBulkBusy)):
-			one, two := c.halve()
-			if err := w.take(ctx, one); err != nil {
-				return err
-			}
-			return w.take(ctx, two)
+			return w.takeHalves(ctx, c)
 		case ctx.Err() == nil && postgres.Classify(err) == postgres.Unavailable && (away.IsZero() || time.Since(away) < awayMax):
 			if away.IsZero() {
 				away = time.Now()
@@ -74,6 +73,15 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 			return err
 		}
 	}
+}
+
+// takeHalves commits a chunk in two, whose refusals are kept.
+func (w *worker) takeHalves(ctx context.Context, c *chunk) error {
+	one, two := c.halve()
+	if err := w.take(ctx, one); err != nil {
+		return err
+	}
+	return w.take(ctx, two)
 }
 
 // commit merges a chunk and moves the checkpoint.
