@@ -64,9 +64,9 @@ func (q *queue) put(p *pending) error {
 // take waits for work and returns a batch of at most size, or nil when the
 // queue is closed and empty. While another batch is being committed it waits until
 // that one is, is late, or a full one has gathered: a commit costs PostgreSQL about
-// 1 ms of CPU whatever is in it. A small one is late soon, see spareSoon. No two entries of a batch share a key, and a
-// suspect owner's entry is a batch of its own; what is passed over keeps its
-// place. committed must follow.
+// 1 ms of CPU whatever is in it. A small one is late soon, see spareSoon. No two
+// entries of a batch share a key, and a suspect owner's entry is a batch of its own;
+// what is passed over keeps its place. committed must follow.
 func (q *queue) take(size int) []*pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -33,14 +33,14 @@ func (w *worker) take(ctx context.Context, c *chunk) error {
 	if w.part.Finished { // others of the file were not
 		return nil
 	}
-	if err := w.pace.wait(ctx, len(c.statements)); err != nil {
-		return err
-	}
 	if err := w.keep(c.refusals); err != nil {
 		return err
 	}
 	if len(c.statements) > chunkBeside && w.give.players.Spending() { // it was filled before they did
 		return w.takeHalves(ctx, c)
+	}
+	if err := w.pace.wait(ctx, len(c.statements)); err != nil {
+		return err
 	}
 	var away time.Time
 	for {
