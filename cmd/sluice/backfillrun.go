@@ -194,15 +194,15 @@ func (f backfillFlags) run(ctx context.Context, io stdio, cfg config.Config, db 
 	run, err := engine.Run(ctx, run, files)
 	progress.end()
 	err = errors.Join(err, rejects.close())
-	unknown, unknownErr := unknownProducts(ctx, db, run.Command.Feed)
+	unknown, unknownErr := unknownProducts(ctx, db, run)
+	if unknownErr != nil { // what the run recorded is recorded
+		_, _ = fmt.Fprintln(io.Err, "warning: the products that the catalogue does not have are not listed:", unknownErr)
+	}
 	if f.JSON {
 		err = errors.Join(printJSON(io, map[string]any{"backfill": run, "rejects": rejects.used(), "unknown_products": unknown}), err)
 	} else {
 		err = errors.Join(printBackfill(io, run, time.Since(started), progress.rows, rejects.used()), err)
 		printUnknown(io.Out, unknown)
-	}
-	if err == nil {
-		err = unknownErr
 	}
 	if err != nil {
 		return backfillHint(run, err)

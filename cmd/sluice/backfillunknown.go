@@ -11,19 +11,22 @@ import (
 	"github.com/sluice-gems/sluice/internal/books"
 	"github.com/sluice-gems/sluice/internal/exports"
 	"github.com/sluice-gems/sluice/internal/purchases"
+	"github.com/sluice-gems/sluice/producers/backfill"
 )
 
-// unknownPatience bounds the count, for which somebody may wait who stopped the run.
-const unknownPatience = 30 * time.Second
+// unknownPatience bounds the count, for which somebody may wait who stopped the run. Its
+// statement is bounded by less.
+const unknownPatience = 40 * time.Second
 
 // unknownShown bounds the products that are named on the screen; --json has all.
 const unknownShown = 20
 
 // unknownProducts returns what was bought that the catalogue does not have, after a
-// backfill of transactions. Before a catalogue is loaded nobody can say.
-func unknownProducts(ctx context.Context, db *sqlx.DB, feed exports.Feed) ([]purchases.UnknownProduct, error) {
+// backfill of transactions. What that brought is mostly not folded yet, so all purchases
+// are read when it brought something. Before a catalogue is loaded nobody can say.
+func unknownProducts(ctx context.Context, db *sqlx.DB, run backfill.Run) ([]purchases.UnknownProduct, error) {
 	list := []purchases.UnknownProduct{}
-	if feed != exports.Transactions {
+	if run.Command.Feed != exports.Transactions {
 		return list, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), unknownPatience) // also of a run that was told to stop
@@ -37,7 +40,11 @@ func unknownProducts(ctx context.Context, db *sqlx.DB, feed exports.Feed) ([]pur
 	if err != nil {
 		return list, err
 	}
-	found, err := store.Unknown(ctx, catalog)
+	read := store.Unknown
+	if run.Counts.New+run.Counts.Changed > 0 {
+		read = store.UnknownWithUnfolded
+	}
+	found, err := read(ctx, catalog)
 	return append(list, found...), err
 }
 

@@ -19,15 +19,18 @@ const (
 	// catchUpMax bounds the customers of one round, so that the bulk lane never holds
 	// more of them at once.
 	catchUpMax = 500
+	// sweepMax bounds the purchases of unknown products that are looked at in one round.
+	sweepMax = 5000
 )
 
 // CatchUp has customers folded again who bought what no catalogue had, once one is
-// loaded that has it: on the bulk lane, some at a time. Any number of processes may run
-// it: an event that is owed already is the same event.
+// loaded that has it: on the bulk lane, some at a time. What was bound since it forgets.
+// Any number of processes may run it: an event that is owed already is the same event.
 type CatchUp struct {
 	Store interface {
 		CurrentCatalog(ctx context.Context) (version int64, err error)
 		Unfolded(ctx context.Context, catalog economy.Catalog, at time.Time, limit int) ([]events.Event, error)
+		SweepUnknown(ctx context.Context, after economy.PurchaseKey, limit int) (next economy.PurchaseKey, swept int64, err error)
 	}
 	Catalogs  Catalogs
 	Committer consumers.Committer
@@ -39,8 +42,13 @@ type CatchUp struct {
 func (c CatchUp) Run(ctx context.Context) {
 	ticker := time.NewTicker(catchUpInterval)
 	defer ticker.Stop()
+	var swept economy.PurchaseKey // how far
 	for {
-		switch n, err := c.Round(ctx); {
+		n, err := c.Round(ctx)
+		if err == nil {
+			swept, _, err = c.Store.SweepUnknown(ctx, swept, sweepMax)
+		}
+		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:

@@ -122,6 +122,8 @@ func (h *house) everyPage() []string {
 	_, err = h.db.Exec(`INSERT INTO purchases (recorded_at, version, change_id, store, environment, transaction_id, app_user_id, buyer, product_id, purchased_at, expires_at, paid_micros, paid_currency, stamps)
 		VALUES (now(), 1, $1, 'app_store', 'production', 't-1', 'ann', 'ann', 'gems_100', now(), now() + interval '30 days', 4990000, 'EUR', '{}')`, spend)
 	require.NoError(h.t, err)
+	_, err = h.db.Exec(`INSERT INTO unknown_purchases (found_at, store, environment, transaction_id, product_id) VALUES (now(), 'app_store', 'production', 't-1', 'gems_100')`)
+	require.NoError(h.t, err)
 	_, err = h.db.Exec(`INSERT INTO backfill_runs (id, started_at, touched_at, feed, state, started_by, fingerprint, command) VALUES ($1, now(), now(), 'transactions', 'running', 'anna', 'f', '{"urls":["file:///x.csv"]}')`, spend)
 	require.NoError(h.t, err)
 	_, err = h.db.Exec(`INSERT INTO reconciliations (ledger, provider, drift, looks, read_at, judged_at, run_id, customer_id, currency, outcome) VALUES (10, 9, -1, 1, now(), now(), $1, 'ann', 'GEM', 'drift')`, spend)

@@ -25,11 +25,11 @@ func (c *Console) purchases(q *request) error {
 	var err error
 	switch {
 	case page.Transaction != "":
-		page.Found, err = c.purchasesBy(q.Context(), "transaction_id = $1", page.Transaction)
+		page.Found, err = c.purchasesBy(q.Context(), "purchases WHERE transaction_id = $1", page.Transaction)
 	case page.Player != "":
-		page.Found, err = c.purchasesBy(q.Context(), "app_user_id = $1 OR buyer = $1 AND buyer <> app_user_id", page.Player)
+		page.Found, err = c.purchasesBy(q.Context(), "purchases WHERE app_user_id = $1 OR buyer = $1 AND buyer <> app_user_id", page.Player)
 	default:
-		page.Unknown, err = c.purchasesBy(q.Context(), "catalog_version = 0 AND product_id <> '' AND store <> $1", "")
+		page.Unknown, err = c.purchasesBy(q.Context(), "purchases_of_unknown_products")
 	}
 	if err != nil {
 		return err
@@ -37,16 +37,16 @@ func (c *Console) purchases(q *request) error {
 	return c.show(q, "purchases", "Purchases", page)
 }
 
-// purchasesBy reads purchases by one of the indexes. Their keys come first, so that
+// purchasesBy reads purchases from what an index finds. Their keys come first, so that
 // what a purchase is stays one reader's business.
-func (c *Console) purchasesBy(ctx context.Context, where string, arg any) ([]purchases.Recorded, error) {
+func (c *Console) purchasesBy(ctx context.Context, from string, args ...any) ([]purchases.Recorded, error) {
 	var keys []struct {
 		Transaction string `db:"transaction_id"`
 		Store       string `db:"store"`
 		Environment string `db:"environment"`
 	}
 	if err := c.db.SelectContext(ctx, &keys, fmt.Sprintf(`SELECT transaction_id, store, environment
-		FROM (SELECT * FROM purchases WHERE %s LIMIT %d) AS few ORDER BY recorded_at DESC LIMIT %d`, where, purchasesRead, purchasesShown), arg); err != nil {
+		FROM (SELECT * FROM %s LIMIT %d) AS few ORDER BY recorded_at DESC LIMIT %d`, from, purchasesRead, purchasesShown), args...); err != nil {
 		return nil, fmt.Errorf("search purchases: %w", err)
 	}
 	list := make([]purchases.Recorded, 0, len(keys))

@@ -193,6 +193,8 @@ var fillRest = []string{
 	`INSERT INTO purchases (recorded_at, purchased_at, version, change_id, catalog_version, store, environment, transaction_id, app_user_id, buyer, product_id, paid_micros, paid_currency, stamps)
 		SELECT now() - n * interval '5 s', now() - n * interval '5 s', 1, gen_random_uuid(), CASE WHEN n % 1000 = 0 THEN 0 ELSE 1 END, 'app_store', 'production', 't-' || n,
 			'player_' || n % 200000, 'player_' || n % 200000, 'gems_' || n % 20, 4990000, 'EUR', '{}' FROM generate_series(1, 500000) AS n`,
+	`INSERT INTO unknown_purchases (found_at, store, environment, transaction_id, product_id)
+		SELECT recorded_at, store, environment, transaction_id, product_id FROM purchases WHERE catalog_version = 0`,
 	`INSERT INTO provider_movements (amount, moved_at, entered_at, movement_id, app_user_id, kind, currency, debit, credit, environment, source)
 		SELECT 500, now() - n * interval '5 s', now(), 'vatx-' || n, 'player_' || n % 200000, 'store_credit', 'GEM', 'store', 'wallet', 'production', 'in_app_purchase' FROM generate_series(1, 500000) AS n`,
 	`INSERT INTO webhook_events (id, received_at, event_key, verdict, type, environment, headers, body)

@@ -64,7 +64,7 @@ var (
 	driftPlayers = prometheus.NewDesc("sluice_drift_players",
 		"Customers whose balance at the provider differs from our ledger, as they were compared last.", []string{"currency"}, nil)
 	purchasesUnknown = prometheus.NewDesc("sluice_purchases_unknown_product",
-		"Purchases of products that no catalogue had, a minute after they were heard of: somebody paid and got nothing of ours; counted up to 10000.", nil, nil)
+		"Purchases that were folded and whose product no catalogue had: somebody paid and got nothing of ours; counted up to 10000.", nil, nil)
 	customerConflicts = prometheus.NewDesc("sluice_customer_conflicts",
 		"Customers in whom the histories of several players met, and nobody has looked yet; counted up to 10000.", nil, nil)
 	webhookSilence = prometheus.NewDesc("sluice_webhook_silence_seconds",

@@ -7,8 +7,8 @@ import (
 
 // Purchases counts what somebody paid for and a person has to look at.
 type Purchases struct {
-	// UnknownProduct are purchases of products that no catalogue had, a minute after they
-	// were heard of: somebody paid and got nothing of ours. Counted up to 10,000.
+	// UnknownProduct are purchases that were folded and whose product no catalogue had:
+	// somebody paid and got nothing of ours. Counted up to 10,000.
 	UnknownProduct int64 `json:"unknown_product" db:"unknown"`
 	// Conflicts are customers in whom the histories of several players met, and nobody has
 	// looked yet. Counted up to 10,000.
@@ -22,8 +22,7 @@ func (m *Monitor) readPurchases(ctx context.Context, s *Snapshot) error {
 	var p Purchases
 	err := m.db.GetContext(ctx, &p, `SELECT
 		(SELECT count(*) FROM (SELECT FROM customer_conflicts WHERE resolved_at IS NULL LIMIT $1) c) AS conflicts,
-		(SELECT count(*) FROM (SELECT FROM purchases
-			WHERE catalog_version = 0 AND product_id <> '' AND recorded_at < now() - interval '1 minute' LIMIT $1) p) AS unknown`, purchasesMax)
+		(SELECT count(*) FROM (SELECT FROM purchases_of_unknown_products LIMIT $1) p) AS unknown`, purchasesMax)
 	if err != nil {
 		return fmt.Errorf("count purchases that need somebody: %w", err)
 	}

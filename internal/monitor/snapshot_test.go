@@ -107,6 +107,10 @@ func TestASnapshotCountsWhatIsUnfinished(t *testing.T) {
 	p.exec(`INSERT INTO pauses (since, act_id, scope, name, who, reason) VALUES (now() - interval '10 s', gen_random_uuid(), 'item', 'fulfil', 'olga', 'an item of that name')`)
 	p.exec(`INSERT INTO audit_positions (audited_at, pass_begun_at) VALUES (now() - interval '700 s', now())`)
 	p.exec(`INSERT INTO catalog_versions (fingerprint, body) VALUES ('', '{"items": {"sword": {"price": {"GEM": 10, "GOLD": 1}, "hand_over": {"port": "http", "endpoint": "guild"}}}}')`)
+	p.exec(`INSERT INTO purchases (recorded_at, version, change_id, catalog_version, store, environment, transaction_id, product_id, stamps)
+		SELECT now(), 1, gen_random_uuid(), CASE t WHEN 'bound' THEN 1 ELSE 0 END, 'app_store', 'production', t, 'gems', '{}' FROM unnest('{unknown,another,bound,unfolded}'::text[]) t`)
+	p.exec(`INSERT INTO unknown_purchases (found_at, store, environment, transaction_id, product_id)
+		SELECT now(), 'app_store', 'production', t, CASE t WHEN 'another' THEN 'gold' ELSE 'gems' END FROM unnest('{unknown,another,bound}'::text[]) t`)
 	p.exec(`INSERT INTO audit_findings (units, found_at, kind, subject, line, currency, app_user_id, detail) VALUES (1, now(), 'line_missing', 's', 'l', 'GEM', 'ann', '')`)
 	p.exec(`INSERT INTO reconciliations (ledger, provider, drift, looks, read_at, run_id, customer_id, currency, outcome)
 		VALUES (5, 3, -2, 2, now(), gen_random_uuid(), 'ann', 'GEM', 'drift'), (5, 6, 1, 2, now(), gen_random_uuid(), 'bob', 'GEM', 'drift')`)
@@ -184,7 +188,7 @@ func TestASnapshotCountsWhatIsUnfinished(t *testing.T) {
 		"sluice_outbox_overdue_age_seconds":              time.Duration(s.Outbox.OverdueAge).Seconds(),
 		"sluice_handover_circuit_state castle":           0, "sluice_handover_waiting_spends guild charged": 1, "sluice_handover_waiting_spends guild refunding": 0,
 		"sluice_audit_findings line_missing": 1, "sluice_audit_findings line_extra": 0, "sluice_audit_age_seconds": time.Duration(s.Books.AuditAge).Seconds(),
-		"sluice_drift_units GEM": 3, "sluice_drift_players GEM": 2, "sluice_drift_units GOLD": 0, "sluice_purchases_unknown_product": 0, "sluice_customer_conflicts": 0,
+		"sluice_drift_units GEM": 3, "sluice_drift_players GEM": 2, "sluice_drift_units GOLD": 0, "sluice_purchases_unknown_product": 1, "sluice_customer_conflicts": 0,
 		"sluice_pauses_oldest_age_seconds consumer": time.Duration(s.Pauses[0].Age).Seconds(), "sluice_pauses_oldest_age_seconds lane": 0,
 	} {
 		require.Contains(t, values, name)

@@ -59,7 +59,8 @@ func (h History) Bought(packageOf func(Recorded) (p economy.Package, version int
 
 // Effects returns what writes a fold down, under the guard that nobody folded the
 // customer meanwhile: accesses, lines of what purchases brought, conflicts, claims
-// that the purchases settle. bought are the purchases that were folded.
+// that the purchases settle, and what was bought that no catalogue has. bought are the
+// purchases that were folded.
 func (h History) Effects(bought []economy.Bought, folded economy.Holdings, now time.Time) outbox.Effects {
 	effects := outbox.Effects{
 		Guard: Folded{CustomerID: h.Customer.ID, KnownVersion: h.Version, At: now, absorb: h.absorb},
@@ -82,14 +83,30 @@ func (h History) Effects(bought []economy.Bought, folded economy.Holdings, now t
 			continue
 		}
 		for _, b := range bought {
-			if b.Purchase.Key == p.Key && b.CatalogVersion > 0 {
-				effects.Rows = append(effects.Rows, Bind(p.Key, b.CatalogVersion))
+			if b.Purchase.Key != p.Key {
+				continue
+			}
+			if row := catalogued(b, now); row != nil {
+				effects.Rows = append(effects.Rows, row)
 				effects.Touches = append(effects.Touches, PurchaseKey(p.Key))
 			}
 		}
 	}
 	h.settleClaims(&effects, now)
 	return effects
+}
+
+// catalogued returns the row that binds a purchase to the catalogue that has it, or that
+// says that none has. The latter is for whoever has part in the purchase: they are folded
+// again whenever it changes, so that what is written last is true.
+func catalogued(b economy.Bought, now time.Time) outbox.Row {
+	switch {
+	case b.CatalogVersion > 0:
+		return Bind(b.Purchase.Key, b.CatalogVersion)
+	case b.Purchase.Product.Value != "" && (b.Owner || b.Buyer):
+		return unknownRow{b.Purchase.Key, b.Purchase.Product.Value, now}
+	}
+	return nil
 }
 
 // settleClaims settles the open claims of purchases that belong to the customer.

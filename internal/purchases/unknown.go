@@ -2,6 +2,7 @@ package purchases
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,14 +14,14 @@ import (
 	"github.com/sluice-gems/sluice/outbox"
 )
 
-// unknownQuery lists the products that were bought and that no catalogue had so far,
-// by one look at the index for each.
+// unknownQuery lists the products that were bought and that no catalogue had so far, some
+// of which one has by now, by one look at the index for each.
 const unknownQuery = `
 WITH RECURSIVE product AS (
-	(SELECT store, product_id FROM purchases WHERE catalog_version = 0 AND product_id <> '' ORDER BY store, product_id LIMIT 1)
+	(SELECT store, product_id FROM unknown_purchases ORDER BY store, product_id LIMIT 1)
 	UNION ALL
 	SELECT next.store, next.product_id FROM product p CROSS JOIN LATERAL (
-		SELECT store, product_id FROM purchases WHERE catalog_version = 0 AND product_id <> '' AND (store, product_id) > (p.store, p.product_id)
+		SELECT store, product_id FROM unknown_purchases WHERE (store, product_id) > (p.store, p.product_id)
 		ORDER BY store, product_id LIMIT 1) AS next
 )
 SELECT store, product_id FROM product LIMIT $1`
@@ -40,8 +41,8 @@ type product struct {
 	Product string `db:"product_id"`
 }
 
-// unbound lists the products of purchases that no catalogue had when they were folded, or
-// that were not folded yet: those that a catalogue has, and those that it lacks.
+// unbound lists the products of purchases that no catalogue had when they were folded:
+// those that a catalogue has, and those that it lacks.
 func (s *Store) unbound(ctx context.Context, catalog economy.Catalog) (has, lacks []product, err error) {
 	var list []product
 	if err := s.db.SelectContext(ctx, &list, unknownQuery, unknownMax); err != nil {
@@ -65,7 +66,7 @@ type UnknownProduct struct {
 }
 
 // Unknown returns the products that were bought and that a catalogue does not have, those
-// that were bought most first.
+// that were bought most first. What is not folded yet does not count.
 func (s *Store) Unknown(ctx context.Context, catalog economy.Catalog) ([]UnknownProduct, error) {
 	_, lacks, err := s.unbound(ctx, catalog)
 	if err != nil || len(lacks) == 0 {
@@ -74,11 +75,34 @@ func (s *Store) Unknown(ctx context.Context, catalog economy.Catalog) ([]Unknown
 	stores, products := columnsOf(lacks)
 	var list []UnknownProduct
 	if err := s.db.SelectContext(ctx, &list, `SELECT k.store, k.product_id, n.purchases FROM unnest($1::text[], $2::text[]) AS k(store, product_id) CROSS JOIN LATERAL (
-			SELECT count(*) AS purchases FROM purchases WHERE catalog_version = 0 AND product_id <> '' AND store = k.store AND product_id = k.product_id) AS n
-		ORDER BY n.purchases DESC, k.store, k.product_id`, postgres.Array(stores), postgres.Array(products)); err != nil {
+			SELECT count(*) AS purchases FROM purchases_of_unknown_products WHERE store = k.store AND product_id = k.product_id) AS n
+		WHERE n.purchases > 0 ORDER BY n.purchases DESC, k.store, k.product_id`, postgres.Array(stores), postgres.Array(products)); err != nil {
 		return nil, fmt.Errorf("count unknown products: %w", err)
 	}
 	return list, nil
+}
+
+// UnknownWithUnfolded is Unknown with the purchases that are not folded yet. It reads the
+// table of purchases from end to end, seconds for millions of them, and gives up after 30:
+// for whoever has just brought many.
+func (s *Store) UnknownWithUnfolded(ctx context.Context, catalog economy.Catalog) ([]UnknownProduct, error) {
+	tx, err := s.db.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // it changed nothing
+	if _, err := tx.ExecContext(ctx, "SET LOCAL statement_timeout = '30s'; SET LOCAL enable_seqscan = on; SET LOCAL max_parallel_workers_per_gather = 0"); err != nil {
+		return nil, fmt.Errorf("count unknown products: %w", err)
+	}
+	var list []UnknownProduct
+	if err := tx.SelectContext(ctx, &list, `SELECT store, product_id, count(*) AS purchases FROM purchases WHERE catalog_version = 0 AND product_id <> ''
+		GROUP BY store, product_id ORDER BY purchases DESC, store, product_id LIMIT $1`, unknownMax); err != nil {
+		return nil, fmt.Errorf("count unknown products: %w", err)
+	}
+	return slices.DeleteFunc(list, func(p UnknownProduct) bool {
+		_, ok := catalog.PackageOf(economy.Store(p.Store), p.Product)
+		return ok
+	}), nil
 }
 
 func columnsOf(list []product) (stores, products []string) {
@@ -123,8 +147,8 @@ const unfoldedMax = 100_000
 func (s *Store) boughtOf(ctx context.Context, list []product, limit int) (customers []string, err error) {
 	stores, products := columnsOf(list)
 	if err := s.db.SelectContext(ctx, &customers, `SELECT p.id FROM unnest($1::text[], $2::text[]) AS k(store, product_id) CROSS JOIN LATERAL (
-			SELECT CASE app_user_id WHEN '' THEN buyer ELSE app_user_id END AS id FROM purchases
-			WHERE catalog_version = 0 AND product_id <> '' AND store = k.store AND product_id = k.product_id AND (app_user_id <> '' OR buyer <> '')
+			SELECT CASE app_user_id WHEN '' THEN buyer ELSE app_user_id END AS id FROM purchases_of_unknown_products
+			WHERE store = k.store AND product_id = k.product_id AND (app_user_id <> '' OR buyer <> '')
 			LIMIT $3) AS p
 		LIMIT $3`, postgres.Array(stores), postgres.Array(products), limit); err != nil {
 		return nil, fmt.Errorf("read who bought unknown products: %w", err)
