@@ -69,3 +69,37 @@ func TestRowsAreCopiedAsTheyAre(t *testing.T) {
 	require.Zero(t, rows.Len()+rows.Size())
 	require.NoError(t, copied(t.Context()), "no rows are no work")
 }
+
+func TestMomentsAreCopiedToTheMicrosecond(t *testing.T) {
+	t.Parallel()
+	db := testenv.Postgres(t)
+	_, err := db.Exec("CREATE TABLE moments (n bigint, at timestamptz)")
+	require.NoError(t, err)
+	east := time.FixedZone("east", 5*3600+1800)
+	moments := []time.Time{
+		time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC), time.Date(2026, 12, 31, 23, 59, 59, 999999999, time.UTC), time.Date(2026, 1, 2, 3, 4, 5, 1000, time.UTC),
+		time.Date(2026, 10, 20, 10, 20, 30, 0, time.UTC), time.Date(2026, 1, 1, 0, 0, 0, 0, east), time.Date(1, 2, 3, 4, 5, 6, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(1969, 12, 31, 23, 59, 59, 999, time.UTC),
+	}
+	var rows postgres.CopyRows
+	for n, at := range moments {
+		rows.Int(int64(n))
+		rows.Time(at)
+		rows.End()
+	}
+	conn, err := db.Connx(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = conn.ExecContext(t.Context(), "SET timezone = 'Asia/Kathmandu'") // whatever the session's is
+	require.NoError(t, err)
+	tx, err := conn.BeginTxx(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, postgres.Copy(t.Context(), conn, "moments", []string{"n", "at"}, &rows))
+	require.NoError(t, tx.Commit())
+	var got []time.Time
+	require.NoError(t, db.Select(&got, "SELECT at FROM moments ORDER BY n"))
+	require.Len(t, got, len(moments))
+	for n, at := range moments {
+		require.Equal(t, at.UTC().Truncate(time.Microsecond), got[n].UTC())
+	}
+}
