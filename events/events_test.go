@@ -38,8 +38,8 @@ var made = map[events.Type]events.Event{
 	events.StoreWebhookReceivedV1: events.NewStoreWebhookReceived(webhookID, player, at),
 	events.StoreCurrencyMovedV1:   events.NewStoreCurrencyMoved(webhookID, player, at),
 	events.StorePurchaseChangedV1: events.NewStorePurchaseChanged(events.Bulk, purchase, 3, player, at),
-	events.StorePurchaseChangedV2: events.NewStorePurchasesChanged(events.Bulk, purchase.Store, purchase.Environment,
-		[]events.Version{{TransactionID: "GPA.1-2-3..0", Version: 3}, {TransactionID: "GPA.1-2-3..1", Version: 1}}, player, at),
+	events.StorePurchaseChangedV2: events.NewStorePurchasesChanged("4311d21b-300b-8f1d-b29c-9d6ae0ad5990", events.Bulk, purchase.Store, purchase.Environment,
+		[]events.Version{{TransactionID: "GPA.1-2-3..0", Version: 3}, {TransactionID: "GPA.1-2-3..1", Version: 1}}, false, player, at),
 	events.StoreCustomerChangedV1:    events.NewStoreCustomerChanged(events.Store, events.CustomerTransferred, "event-1", player, at),
 	events.CustomerResyncRequestedV1: events.NewCustomerResyncRequested(events.Store, events.ResyncTransfer, "event-1", player, at),
 }

@@ -47,7 +47,8 @@ func (p StorePurchaseChanged) Key() economy.PurchaseKey {
 type StorePurchasesChanged struct {
 	Store        economy.Store       `json:"store"`
 	Environment  economy.Environment `json:"environment"`
-	Transactions map[string]int64    `json:"transactions"` // versions by transaction
+	Transactions map[string]int64    `json:"transactions"`     // versions by transaction
+	Linked       bool                `json:"linked,omitempty"` // the player was linked to other ids, too: it stands for StoreCustomerChanged
 }
 
 // Keys returns the purchases' keys, in no order.
@@ -132,7 +133,11 @@ type Version struct {
 // NewStorePurchasesChanged returns the fact that purchases of one player in one store
 // reached versions. It stands for NewStorePurchaseChanged of each: who folds a customer
 // folds all its purchases at once. list is in the order of the transactions, each once.
-func NewStorePurchasesChanged(lane Lane, store economy.Store, environment economy.Environment, list []Version, appUserID string, at time.Time) Event {
+// linked says that the player was linked to other ids in the same commit.
+//
+// id is of no other event. It need not tell what the event says, since the commit that
+// brought the purchases there happens once; ids that grow are cheaper to write down.
+func NewStorePurchasesChanged(id string, lane Lane, store economy.Store, environment economy.Environment, list []Version, linked bool, appUserID string, at time.Time) Event {
 	// Written by hand: a backfill names a million of them.
 	data := appendString(append(make([]byte, 0, 80+32*len(list)), `{"store":`...), string(store))
 	data = appendString(append(data, `,"environment":`...), string(environment))
@@ -143,9 +148,13 @@ func NewStorePurchasesChanged(lane Lane, store economy.Store, environment econom
 		}
 		data = strconv.AppendInt(append(appendString(data, v.TransactionID), ':'), v.Version, 10)
 	}
-	data = append(data, `}}`...)
+	data = append(data, '}')
+	if linked {
+		data = append(data, `,"linked":true`...)
+	}
+	data = append(data, '}')
 	return Event{
-		ID: economy.HashID(appUserID, string(data)) + ".changed", Type: StorePurchaseChangedV2, Lane: lane, AppUserID: appUserID, Time: at, Data: data,
+		ID: id + ".changed", Type: StorePurchaseChangedV2, Lane: lane, AppUserID: appUserID, Time: at, Data: data,
 	}
 }
 

@@ -80,7 +80,7 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 		if len(data.Transactions) == 0 {
 			return outbox.Effects{}, consumers.Permanent(fmt.Errorf("event %s names no purchase", event.ID))
 		}
-		return c.fold(ctx, event, change{keys: data.Keys(), others: true})
+		return c.fold(ctx, event, change{keys: data.Keys(), linked: data.Linked, others: true})
 	}
 	if event.Type == events.StoreCustomerChangedV1 {
 		data, err := events.DataOf[events.StoreCustomerChanged](event)
@@ -96,6 +96,7 @@ func (c Consumer) Consume(ctx context.Context, event events.Event) (outbox.Effec
 // change is what an event says about a customer's history.
 type change struct {
 	keys   []economy.PurchaseKey // the purchases that changed; none: links or transfers did, or nobody told which
+	linked bool                  // links changed beside them, which concern all purchases
 	others bool                  // whoever else has part in them is to be folded, too
 }
 
@@ -111,8 +112,12 @@ func (c Consumer) fold(ctx context.Context, event events.Event, what change) (ou
 	}
 	now := c.Now()
 	effects := h.Effects(bought, holdings, now)
+	concerned := what.keys
+	if what.linked {
+		concerned = nil
+	}
 	if what.others {
-		effects.Events = purchases.FoldAgain(event.Lane, event.ID, h.Others(what.keys...), now)
+		effects.Events = purchases.FoldAgain(event.Lane, event.ID, h.Others(concerned...), now)
 	}
 	return effects, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -249,6 +250,34 @@ func TestAProductThatNobodyKnowsBringsNothingUntilTheCatalogueHasIt(t *testing.T
 	require.Equal(t, "premium 30 (period); chest 2; ticket 7", r.holds(t, "ann"))
 	require.Zero(t, r.count(t, unsold))
 	sends(0)
+
+	require.Equal(t, 1, r.count(t, "SELECT count(*) FROM unknown_purchases"))
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.catchUp.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+	require.Eventually(t, func() bool { return r.count(t, "SELECT count(*) FROM unknown_purchases") == 0 }, time.Minute, 10*time.Millisecond, "it is swept")
+}
+
+// What a backfill brought is folded once, by its own event: nobody catches up with it.
+func TestWhatIsOwedAFoldIsNotCaughtUpWith(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	recorder := purchases.Recorder{Store: r.store, Committer: r.committer, Now: func() time.Time { return r.day(400) }}
+	_, err := recorder.Record(t.Context(), economy.PurchaseFact{
+		Key:    economy.PurchaseKey{Store: economy.AppStore, Environment: economy.Production, TransactionID: "t"},
+		Source: economy.FromExport, Kind: economy.FactSnapshot, At: r.day(1), By: "export",
+		AppUserID: "ann", Product: "gems", PurchasedAt: r.day(0), ExpiresAt: new(time.Time{}),
+	}, events.Bulk)
+	require.NoError(t, err)
+	sent, err := r.catchUp.Round(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, sent)
+	require.Len(t, r.owed(t), 1)
+	r.drain(t)
+	require.Equal(t, "ticket 3", r.holds(t, "ann"))
+	require.Zero(t, r.count(t, "SELECT count(*) FROM unknown_purchases"))
 }
 
 func TestNothingIsFoldedBeforeThereIsACatalogue(t *testing.T) {
@@ -292,9 +321,42 @@ func TestManyPurchasesOfABackfillAreFoldedAtOnce(t *testing.T) {
 	require.Empty(t, r.owed(t))
 	require.Equal(t, 30, r.count(t, "SELECT count(*) FROM purchase_grants"))
 
-	event := events.NewStorePurchasesChanged(events.Bulk, economy.AppStore, economy.Production, nil, "ann", r.day(1))
+	event := events.NewStorePurchasesChanged("empty", events.Bulk, economy.AppStore, economy.Production, nil, false, "ann", r.day(1))
 	_, err = r.runner.Consumer.Consume(t.Context(), event)
 	require.True(t, consumers.IsPermanent(err), "one that names nothing is for an operator")
+}
+
+// Who has part in any purchase of a customer is folded again when the customer was linked,
+// although the event names the purchase alone that came with the link.
+func TestALinkToldWithAPurchaseConcernsAllPurchases(t *testing.T) {
+	t.Parallel()
+	r := newRoad(t, flows(t))
+	bulk, err := purchases.NewBulk(t.Context(), r.db, purchases.BulkConfig{
+		Lane: events.Bulk, Source: "export", Now: func() time.Time { return r.day(400) },
+		Subscriptions: outbox.Subscriptions{events.StorePurchaseChangedV2: {"access"}, events.StoreCustomerChangedV1: {"access"}},
+	})
+	require.NoError(t, err)
+	defer bulk.Close()
+	bought := func(id, player string, day float64, linked ...string) purchases.Statement {
+		return purchases.Statement{Aliases: linked, Fact: economy.PurchaseFact{
+			Key:    economy.PurchaseKey{Store: economy.AppStore, Environment: economy.Production, TransactionID: id},
+			Source: economy.FromExport, Kind: economy.FactSnapshot, At: r.day(day), By: "export",
+			AppUserID: player, Product: "gems", PurchasedAt: r.day(0), ExpiresAt: new(time.Time{}),
+		}}
+	}
+	told := func(list ...purchases.Statement) []string {
+		t.Helper()
+		_, err := bulk.Merge(t.Context(), list, func(context.Context, *sqlx.Tx, *purchases.Plan) error { return nil })
+		require.NoError(t, err)
+		r.handle(t, r.owed(t))
+		var next []string
+		require.NoError(t, r.db.Select(&next, "SELECT concat_ws(' ', payload->>'subject', payload->'data'->>'reason') FROM outbox"))
+		r.drain(t)
+		return next
+	}
+	told(bought("t1", "zoe", 0), bought("t1", "ann", 1)) // zoe bought what is ann's
+	require.Empty(t, told(bought("t2", "ann", 1)))
+	require.Equal(t, []string{"zoe ownership"}, told(bought("t3", "ann", 1, "ann", "anon")))
 }
 
 // Many events of one customer at once, handled by many workers: each has its effect.

@@ -37,7 +37,7 @@ type BulkConfig struct {
 // Bulk records many statements at once, on a connection of its own. What it leaves is
 // what Recorder.Record of each, in their order, would have left, with the links and the
 // events of access beside them; only that it is one commit, and that one event tells a
-// player of all its purchases that changed (see appendTellings), and that the statement
+// player of all its purchases that changed (see tellings), and that the statement
 // which a purchase began with stays in its row (see firstStatement). What is known is read
 // in one go, joined in memory by economy.Merge, and written by COPY.
 //
@@ -51,12 +51,9 @@ type Bulk struct {
 	fact   []byte                         // room for the stored form of one
 	states []state                        // room for those of a plan
 	byKey  map[economy.PurchaseKey]*state // and to find them
-	linked map[[2]string]bool             // links that are written down: a customer has many purchases
+	linked linkSet                        // links that are written down: a customer has many purchases
 	wary   bool                           // statements that should not have been written down were, see writeVersions
 }
-
-// linkedMax bounds the links that are remembered, to about 10 MB.
-const linkedMax = 20_000
 
 // bulkSession reaches rows by key whatever the planner thinks of a table that grows under
 // it. Whoever waits for a row of ours longer than lock_timeout is not kept waiting by a
@@ -114,12 +111,12 @@ type Plan struct {
 
 	Changes []*Change // of purchases that change, in the order of their keys
 
-	news   []versionRow       // statements that change a purchase somebody knew of, and the first of one that they change
-	noted  []versionRow       // statements that change nothing, and may have been written down before
-	groups [][]string         // ids that are one customer, as told
-	told   map[[2]string]bool // links that were written, or were there
-	links  [][2]string        // those that were written
-	events []events.Event
+	news   []versionRow   // statements that change a purchase somebody knew of, and the first of one that they change
+	noted  []versionRow   // statements that change nothing, and may have been written down before
+	groups [][]string     // ids that are one customer, as told
+	told   []link         // links that were written, or were there
+	links  []link         // those that were written
+	events []events.Event // of others whom steps of purchases concern
 }
 
 // Players returns whom the plan concerns: whose the purchases that change are and were,
@@ -167,7 +164,7 @@ func (b *Bulk) Merge(ctx context.Context, list []Statement, beside func(ctx cont
 		plan, err := b.try(ctx, list, beside)
 		switch {
 		case err == nil:
-			b.remember(plan.told)
+			b.linked.add(plan.told)
 			return plan, nil
 		case postgres.Classify(err) == postgres.Deadlock, errors.Is(err, errMoved):
 		case errors.As(err, &own):
@@ -186,16 +183,6 @@ func (b *Bulk) Merge(ctx context.Context, list []Statement, beside func(ctx cont
 		wait *= 2
 	}
 	return nil, ErrBulkBusy
-}
-
-// remember keeps links that are committed; links are never taken back.
-func (b *Bulk) remember(links map[[2]string]bool) {
-	if b.linked == nil || len(b.linked)+len(links) > linkedMax {
-		b.linked = map[[2]string]bool{}
-	}
-	if len(links) <= linkedMax {
-		maps.Copy(b.linked, links)
-	}
 }
 
 const uniqueViolation = "23505"

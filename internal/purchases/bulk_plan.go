@@ -40,7 +40,6 @@ func (b *Bulk) plan(ctx context.Context, tx *sqlx.Tx, list []Statement) (*Plan, 
 	slices.SortFunc(d.plan.Changes, func(a, b *Change) int { return compareRows(&a.After.Key, &b.After.Key) })
 	sortVersions(d.plan.news)
 	sortVersions(d.plan.noted)
-	d.plan.events = appendTellings(d.plan.events, d.lane, d.plan.Changes, d.now)
 	return d.plan, nil
 }
 

@@ -86,6 +86,12 @@ const named = `(SELECT o.consumer, o.lane, o.payload->>'subject' AS player, (o.p
 	FROM outbox o, json_each_text(coalesce(o.payload->'data'->'transactions', json_build_object(o.payload->'data'->>'transaction_id', o.payload->'data'->'version'))) t
 	WHERE o.event_id LIKE '%.changed')`
 
+// folded are the links that events have customers folded for: one of their own, or one
+// that tells a player of purchases beside.
+const folded = `(SELECT DISTINCT o.consumer, o.lane, a.app_user_id, a.alias_of FROM customer_aliases a
+	JOIN (SELECT alias_of AS member, alias_of FROM customer_aliases UNION SELECT app_user_id, alias_of FROM customer_aliases) m USING (alias_of)
+	JOIN outbox o ON o.payload->>'subject' = m.member AND (o.payload->'data'->>'reason' = 'aliased' OR o.payload->'data'->>'linked' = 'true'))`
+
 // whole is everything that a bulk may write, as text. An event may tell of many
 // purchases, or of one: what is told to whom, up to which version, is the same.
 func (b *books) whole(t *testing.T) []string {
@@ -98,7 +104,9 @@ func (b *books) whole(t *testing.T) []string {
 				AND p.stamps::jsonb ? concat_ws(' ', v.source, (extract(epoch FROM v.said_at) * 1000000)::bigint, v.kind, v.said_by))
 		UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
 		UNION ALL SELECT 'told ' || concat_ws(' ', consumer, lane, player, at, key, max(version)) FROM `+named+` n GROUP BY consumer, lane, player, at, key
-		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'
+		UNION ALL SELECT concat_ws(' ', 'folded for', consumer, lane, app_user_id, alias_of) FROM `+folded+` f
+		UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o
+			WHERE event_id NOT LIKE '%.changed' AND (payload->'data'->>'reason' = 'aliased') IS NOT TRUE
 		) all_of_it ORDER BY line COLLATE "C"`))
 	return rows
 }
@@ -274,6 +282,38 @@ func TestAPlayerIsToldOfManyPurchasesAtOnce(t *testing.T) {
 	require.Equal(t, 4, plan.Owed)
 	require.Equal(t, 501, b.count(t, "WITH n AS MATERIALIZED (SELECT * FROM "+named+" named) SELECT count(*) FROM n JOIN purchases p ON p.app_user_id = n.player AND n.version = 1 AND n.key = concat_ws('/', p.store, p.environment, p.transaction_id)"))
 	require.Equal(t, 200, b.count(t, "SELECT max((SELECT count(*) FROM json_object_keys(payload->'data'->'transactions'))) FROM outbox"))
+}
+
+// Who is told of a purchase is folded with the links of the same commit: one event. A link
+// that comes alone has one of its own.
+func TestALinkBesideAPurchaseIsToldWithIt(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	bulk := b.bulk(t)
+	merge := func(list ...purchases.Statement) []string {
+		t.Helper()
+		_, err := b.db.Exec("DELETE FROM outbox")
+		require.NoError(t, err)
+		_, err = bulk.Merge(t.Context(), list, nothing)
+		require.NoError(t, err)
+		var owed []string
+		require.NoError(t, b.db.Select(&owed, `SELECT concat_ws(' ', payload->>'type', payload->>'subject', payload->'data'->>'reason', payload->'data'->>'linked') FROM outbox ORDER BY 1`))
+		return owed
+	}
+	of := func(id, player string, linked ...string) purchases.Statement {
+		s := purchases.Statement{Fact: economy.PurchaseFact{
+			Key: key(id), Source: economy.FromExport, Kind: economy.FactSnapshot, At: hour(1), By: "export", AppUserID: player, Product: "p", PurchasedAt: hour(0),
+		}}
+		if len(linked) > 0 {
+			s.Aliases = append([]string{player}, linked...)
+		}
+		return s
+	}
+	const changed = "store.purchase.changed.v2 "
+	require.Equal(t, []string{changed + "ann true", changed + "bob"}, merge(of("t1", "ann", "anon-1"), of("t2", "ann"), of("t3", "bob")))
+	require.Equal(t, []string{changed + "anon-1 true"}, merge(of("t4", "anon-1", "anon-2")), "whoever of the ids is told")
+	require.Equal(t, []string{"store.customer.changed.v1 ann aliased", changed + "eve"}, merge(of("t1", "ann", "anon-3"), of("t5", "eve")), "nothing is new of the purchase")
+	require.Empty(t, merge(of("t1", "ann", "anon-3")))
 }
 
 func TestABulkIsAllOrNothing(t *testing.T) {

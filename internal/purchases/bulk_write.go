@@ -73,12 +73,11 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	if err := b.writeVersions(ctx, tx, plan); err != nil {
 		return err
 	}
-	list := plan.events
 	linked, err := b.link(ctx, tx, plan)
 	if err != nil {
 		return err
 	}
-	if err := b.owe(ctx, append(list, linked...)); err != nil {
+	if err := b.owe(ctx, slices.Concat(plan.events, b.tellings(id, plan.Changes, linked, now))); err != nil {
 		return err
 	}
 	plan.Owed = r.owed.Len()
@@ -122,64 +121,6 @@ func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
 		return errors.Join(err, errMoved)
 	}
 	return nil
-}
-
-// link writes the links that are new, and returns the events that have their customers
-// folded: one for every group of ids that tells one.
-func (b *Bulk) link(ctx context.Context, tx *sqlx.Tx, plan *Plan) ([]events.Event, error) {
-	told := map[[2]string]bool{}
-	for _, group := range plan.groups {
-		for _, l := range links(group) {
-			if !b.linked[l] {
-				told[l] = true
-			}
-		}
-	}
-	if len(told) == 0 {
-		return nil, nil
-	}
-	plan.told = told
-	ids, of := make([]string, 0, len(told)), make([]string, 0, len(told))
-	for l := range told {
-		ids, of = append(ids, l[0]), append(of, l[1])
-	}
-	var found []struct {
-		ID string `db:"app_user_id"`
-		Of string `db:"alias_of"`
-	}
-	err := tx.SelectContext(ctx, &found, `INSERT INTO customer_aliases (app_user_id, alias_of, source, linked_at)
-		SELECT id, of, $3, $4 FROM unnest($1::text[], $2::text[]) AS r(id, of) ORDER BY 1, 2 ON CONFLICT DO NOTHING RETURNING app_user_id, alias_of`,
-		postgres.Array(ids), postgres.Array(of), b.config.Source, b.config.Now())
-	if err != nil {
-		return nil, fmt.Errorf("link ids: %w", err)
-	}
-	plan.Linked = len(found)
-	news := make(map[[2]string]bool, len(found))
-	for _, l := range found {
-		link := [2]string{l.ID, l.Of}
-		news[link] = true
-		plan.links = append(plan.links, link)
-	}
-	var list []events.Event
-	for _, group := range plan.groups {
-		isNews := false
-		for _, l := range links(group) {
-			isNews = isNews || news[l]
-			delete(news, l)
-		}
-		if isNews {
-			list = append(list, LinkedEvent(b.config.Lane, b.config.Source, group, b.config.Now()))
-		}
-	}
-	return list, nil
-}
-
-// LinkedEvent has the customer of ids folded again, after a source linked them: the
-// same link is the same event, in whatever order it names the ids, and another link of
-// one of them is another event.
-func LinkedEvent(lane events.Lane, source string, appUserIDs []string, at time.Time) events.Event {
-	ids := slices.Compact(slices.Sorted(slices.Values(appUserIDs)))
-	return events.NewStoreCustomerChanged(lane, events.CustomerAliased, source+":"+economy.HashID(ids...), ids[0], at)
 }
 
 // owe writes the outbox rows of events.

@@ -25,11 +25,11 @@ func Aliases(appUserIDs []string, source string, at time.Time) []outbox.Row {
 }
 
 // links returns the links that make one customer of ids: each to the first of all.
-func links(appUserIDs []string) [][2]string {
+func links(appUserIDs []string) []link {
 	ids := slices.Compact(slices.Sorted(slices.Values(appUserIDs)))
-	var out [][2]string
+	var out []link
 	for _, id := range ids[min(1, len(ids)):] {
-		out = append(out, [2]string{id, ids[0]})
+		out = append(out, link{id, ids[0]})
 	}
 	return out
 }

@@ -72,7 +72,7 @@ func TestAMonthIsDroppedWholeUnlessSomethingOpenHoldsIt(t *testing.T) {
 	w.said(t, "changed", first.AddDate(0, 1, 1))
 	w.said(t, "gone", first.AddDate(0, 2, 1))
 	w.exec(t, "DELETE FROM outbox WHERE event_id LIKE '%.changed' AND payload->'data'->>'transaction_id' <> 'changed'")
-	one := events.NewStorePurchasesChanged(events.Bulk, economy.AppStore, economy.Production, []events.Version{{TransactionID: "another", Version: 1}, {TransactionID: "changed", Version: 1}}, "ann", first)
+	one := events.NewStorePurchasesChanged("some", events.Bulk, economy.AppStore, economy.Production, []events.Version{{TransactionID: "another", Version: 1}, {TransactionID: "changed", Version: 1}}, false, "ann", first)
 	raw, err := one.Encode()
 	require.NoError(t, err)
 	w.exec(t, "UPDATE outbox SET payload = $1 WHERE payload->'data'->>'transaction_id' = 'changed'", string(raw)) // as a backfill tells of many

@@ -113,6 +113,12 @@ const named = `(SELECT o.consumer, o.lane, o.payload->>'subject' AS player, o.pa
 	FROM outbox o, json_each_text(coalesce(o.payload->'data'->'transactions', json_build_object(o.payload->'data'->>'transaction_id', o.payload->'data'->'version'))) t
 	WHERE o.event_id LIKE '%.changed')`
 
+// folded are the links that events have customers folded for: one of their own, or one
+// that tells a player of purchases beside.
+const folded = `(SELECT DISTINCT o.consumer, o.lane, a.app_user_id, a.alias_of FROM customer_aliases a
+	JOIN (SELECT alias_of AS member, alias_of FROM customer_aliases UNION SELECT app_user_id, alias_of FROM customer_aliases) m USING (alias_of)
+	JOIN outbox o ON o.payload->>'subject' = m.member AND (o.payload->'data'->>'reason' = 'aliased' OR o.payload->'data'->>'linked' = 'true'))`
+
 // whole is everything that a backfill writes, as text: how many purchases an event tells
 // of depends on the chunks, what is told to whom does not.
 func whole(t testing.TB, db *sqlx.DB) []string {
@@ -127,7 +133,9 @@ const wholeLines = `SELECT 'purchase ' || (to_jsonb(p) - 'change_id')::text AS l
 	UNION ALL SELECT 'alias ' || to_jsonb(a)::text FROM customer_aliases a
 	UNION ALL SELECT concat_ws(' ', 'told', consumer, lane, player, store, environment, transaction_id, max(version)) FROM ` + named + ` n
 		GROUP BY consumer, lane, player, store, environment, transaction_id
-	UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o WHERE event_id NOT LIKE '%.changed'`
+	UNION ALL SELECT concat_ws(' ', 'folded for', consumer, lane, app_user_id, alias_of) FROM ` + folded + ` f
+	UNION ALL SELECT 'owed ' || (to_jsonb(o) - 'due_at' - 'owed_since' - 'published_at')::text FROM outbox o
+		WHERE event_id NOT LIKE '%.changed' AND (payload->'data'->>'reason' = 'aliased') IS NOT TRUE`
 
 // known is what is known in the end, in whatever order it came: of two rows with one time
 // that say different things, the first is the statement that is kept.
