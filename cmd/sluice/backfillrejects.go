@@ -30,7 +30,9 @@ var rejectsHeader = []string{"file", "row", "line", "column", "reason", "remedy"
 // Begin implements backfill.Refusals: it drops what a killed process wrote and did not
 // commit, since those rows come again.
 func (r *rejectsFile) Begin(file string, from, upTo int64) error {
-	r.known = map[rejectedRow]bool{}
+	if r.known == nil {
+		r.known = map[rejectedRow]bool{}
+	}
 	old, err := os.Open(r.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

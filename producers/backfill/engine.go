@@ -154,9 +154,23 @@ func (s *session) work(ctx context.Context, files []exports.File) error {
 	if err != nil {
 		return err
 	}
+	if s.run.Command.Feed == exports.Transactions {
+		return s.transactions(ctx, files, parts)
+	}
+	return s.each(files, func(file exports.File) error {
+		_, _, finished, err := s.begin(file, parts[file.URL])
+		if err != nil || finished {
+			return err
+		}
+		return s.inOrder(ctx, file, parts[file.URL][0])
+	})
+}
+
+// each calls one for every file. What cannot be read does not end the others.
+func (s *session) each(files []exports.File, one func(exports.File) error) error {
 	var problems []error
 	for _, file := range files {
-		err := s.one(ctx, file, parts[file.URL])
+		err := one(file)
 		if unreadable, ok := errors.AsType[*exports.FileError](err); ok {
 			problems = append(problems, unreadable)
 			continue
@@ -168,25 +182,40 @@ func (s *session) work(ctx context.Context, files []exports.File) error {
 	return errors.Join(problems...)
 }
 
-// one brings one file to its end.
-func (s *session) one(ctx context.Context, file exports.File, parts []*part) error {
-	done := make([]int64, len(parts))
-	from, upTo, finished := parts[0].RowDone, parts[0].RowDone, true
-	for i, p := range parts {
-		done[i], from, upTo, finished = p.RowDone, min(from, p.RowDone), max(upTo, p.RowDone), finished && p.Finished
+// transactions reads one file after the other, while the rows before are committed: those
+// of the file before, too.
+func (s *session) transactions(ctx context.Context, files []exports.File, parts map[string][]*part) error {
+	workers := 0
+	for _, file := range files {
+		workers = max(workers, len(parts[file.URL]))
 	}
-	if finished {
-		return nil
-	}
-	if s.Refused != nil {
-		if err := s.Refused.Begin(file.URL, from, upTo); err != nil {
-			return err
-		}
-	}
-	if s.run.Command.Feed != exports.Transactions {
-		return s.inOrder(ctx, file, parts[0])
-	}
+	l := newLanes(workers)
 	group, ctx := errgroup.WithContext(ctx)
+	for _, chunks := range l.to {
+		group.Go(func() error { return s.workOn(ctx, chunks, l.release) })
+	}
+	var problems error // of files: what was read of them is committed
+	group.Go(func() error {
+		defer l.close()
+		problems = s.each(files, func(file exports.File) error {
+			err := s.deal(ctx, l, file, parts[file.URL])
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // a worker tells why
+			}
+			return err
+		})
+		return nil
+	})
+	err := group.Wait()
+	return errors.Join(problems, err)
+}
+
+// deal deals the rows of one file.
+func (s *session) deal(ctx context.Context, l *lanes, file exports.File, parts []*part) error {
+	done, from, finished, err := s.begin(file, parts)
+	if err != nil || finished || ctx.Err() != nil {
+		return err
+	}
 	r, err := s.run.Command.open(ctx, file, from, s.Now())
 	if err != nil {
 		return err
@@ -199,25 +228,32 @@ func (s *session) one(ctx context.Context, file exports.File, parts []*part) err
 	if size <= 0 { // as many in hand, however many parts there are
 		size = max(1, ChunkDefault*WorkersDefault/max(WorkersDefault, len(parts)))
 	}
-	dealer := newDealer(r, size, s.give.players.Spending, done)
-	for i, p := range parts {
-		group.Go(func() error { return s.workOn(ctx, p, dealer.to[i], dealer.release) })
-	}
-	group.Go(func() error {
-		dealer.deal(ctx)
-		return nil
-	})
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return dealer.err // only now: each part has the rows before it
+	dealer := newDealer(l, r, size, s.give.players.Spending, parts, done)
+	dealer.deal(ctx)
+	return dealer.err
 }
 
-// workOn commits the chunks of a part, and releases each.
-func (s *session) workOn(ctx context.Context, p *part, chunks <-chan *chunk, release func(*chunk)) error {
-	w := &worker{session: s, part: p}
+// begin tells how far the parts of a file are, and has the refusals of later rows dropped.
+func (s *session) begin(file exports.File, parts []*part) (done []int64, from int64, finished bool, err error) {
+	done = make([]int64, len(parts))
+	from, upTo, finished := parts[0].RowDone, parts[0].RowDone, true
+	for i, p := range parts {
+		done[i], from, upTo, finished = p.RowDone, min(from, p.RowDone), max(upTo, p.RowDone), finished && p.Finished
+	}
+	if finished || s.Refused == nil {
+		return done, from, finished, nil
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	return done, from, false, s.Refused.Begin(file.URL, from, upTo)
+}
+
+// workOn commits chunks, and releases each.
+func (s *session) workOn(ctx context.Context, chunks <-chan *chunk, release func(*chunk)) error {
+	w := &worker{session: s}
 	defer w.close()
 	for c := range chunks {
+		w.part = c.part
 		if err := w.take(ctx, c); err != nil {
 			return err
 		}
