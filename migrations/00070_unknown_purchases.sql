@@ -2,8 +2,8 @@
 -- Purchases that were folded and whose product no catalogue had: somebody paid and got
 -- nothing of ours. The index that found them cost every purchase, and an update in every
 -- index when a purchase was bound to a catalogue; and it had those, too, that were merely
--- not folded yet. A fold writes a row here and never deletes one: a row is a candidate,
--- and the purchase itself says whether it still is unknown. What was bound since is swept.
+-- not folded yet. A row is a candidate, and the purchase itself says whether it still is
+-- unknown. A fold that binds the purchase deletes it; what was bound beside is swept.
 CREATE TABLE unknown_purchases (
     found_at       timestamptz NOT NULL,
     store          text NOT NULL,

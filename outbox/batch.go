@@ -219,7 +219,7 @@ type rowSet struct {
 }
 
 func newRowSet(kind *Kind) *rowSet {
-	return &rowSet{positions: append(make([]byte, 0, 64), '{'), columns: newColumns(len(kind.Columns))}
+	return &rowSet{positions: append(make([]byte, 0, 64), '{'), columns: NewColumns(len(kind.Columns))}
 }
 
 func (r *rowSet) add(position int, row Row, effect string) {
@@ -233,12 +233,12 @@ func (r *rowSet) add(position int, row Row, effect string) {
 // args returns the arguments of the kind in a statement, good until the next reset.
 func (r *rowSet) args(into []any) []any {
 	r.positions = append(r.positions, '}')
-	return r.columns.args(append(into, r.positions))
+	return r.columns.Args(append(into, r.positions))
 }
 
 func (r *rowSet) reset() {
 	r.positions = append(r.positions[:0], '{')
-	r.columns.reset()
+	r.columns.Reset()
 }
 
 func background(timeout time.Duration) (context.Context, context.CancelFunc) {

@@ -15,7 +15,8 @@ type Columns struct {
 	next     int
 }
 
-func newColumns(width int) *Columns {
+// NewColumns returns no rows of so many columns.
+func NewColumns(width int) *Columns {
 	c := &Columns{literals: make([][]byte, width)}
 	for i := range c.literals {
 		c.literals[i] = append(make([]byte, 0, 256), '{')
@@ -96,9 +97,9 @@ func (c *Columns) null() {
 	*literal = append(*literal, "NULL"...)
 }
 
-// args returns the finished literals as statement arguments, which are good until
-// the next reset.
-func (c *Columns) args(into []any) []any {
+// Args appends the finished literals as statement arguments, which are good until the
+// next Reset.
+func (c *Columns) Args(into []any) []any {
 	for i, literal := range c.literals {
 		c.literals[i] = append(literal, '}')
 		into = append(into, c.literals[i])
@@ -106,8 +107,8 @@ func (c *Columns) args(into []any) []any {
 	return into
 }
 
-// reset begins anew, in the same memory.
-func (c *Columns) reset() {
+// Reset begins anew, in the same memory.
+func (c *Columns) Reset() {
 	for i, literal := range c.literals {
 		c.literals[i] = append(literal[:0], '{')
 	}

@@ -58,7 +58,10 @@ type CommitterConfig struct {
 	Moved func(economy.Spend)
 	// Rest, when set, is called between two commits of a committer, with the time that the
 	// one took: the next begins when it returns.
-	Rest       func(worked time.Duration)
+	Rest func(worked time.Duration)
+	// Short, when set, reports that somebody else is in more of a hurry: a batch has a few
+	// Effects then, whatever waits. Who meets a commit waits for as long as that takes.
+	Short      func() bool
 	BatchMax   int
 	Committers int
 	QueueMax   int
@@ -159,7 +162,7 @@ func (c *Committer) work() {
 	s := &session{db: c.config.DB, statements: map[string]*cachedStatement{}, sets: map[*Kind]*rowSet{}}
 	defer s.reset()
 	for {
-		batch := c.queue.take(c.config.BatchMax)
+		batch := c.queue.take(c.batchMax())
 		if batch == nil {
 			return
 		}
@@ -172,6 +175,14 @@ func (c *Committer) work() {
 			c.config.Rest(worked)
 		}
 	}
+}
+
+// batchMax is the most Effects of the next commit.
+func (c *Committer) batchMax() int {
+	if c.config.Short != nil && c.config.Short() {
+		return min(smallBatch, c.config.BatchMax)
+	}
+	return c.config.BatchMax
 }
 
 // NewID returns a new UUIDv7: ids made later sort later, which keeps index

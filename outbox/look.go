@@ -14,6 +14,10 @@ const (
 	wholeLookEvery = time.Minute
 	// wholeLookShare is the most of its time that it does so.
 	wholeLookShare = 0.02
+	// oldestMax bounds the rows that every look reads: 3 ms. Behind a backlog of more than
+	// that, such as a backfill's, it reads on for other queues a smaller share of its time.
+	oldestMax   = 2000
+	readOnShare = 0.005
 )
 
 // fromTheStart is a moment before all others, in PostgreSQL's words.
@@ -29,6 +33,7 @@ type lookout struct {
 	now   func() time.Time
 	from  any       // due_at of the oldest row that the next look reads; nil: from the start
 	whole time.Time // when to look from the start again
+	on    time.Time // when to read on behind the oldest again
 }
 
 // since returns where a look now begins.
@@ -46,15 +51,27 @@ func (l *lookout) look(ctx context.Context, db *sqlx.DB) (doubtful []Queue, sinc
 	started := l.now()
 	var rows []struct {
 		Queue
+		Rows  int       `db:"rows"`
 		Until time.Time `db:"until"`
 	}
-	if err := db.SelectContext(ctx, &rows, doubt, sweepMargin.Milliseconds(), since); err != nil {
+	if err := db.SelectContext(ctx, &rows, doubt, sweepMargin.Milliseconds(), since, oldestMax); err != nil {
 		return nil, nil, err
 	}
+	read := 0
 	for _, row := range rows {
+		read += row.Rows
 		if row.Consumer != "" && !slices.Contains(doubtful, row.Queue) {
 			doubtful = append(doubtful, row.Queue)
 		}
+	}
+	if read >= oldestMax && !l.now().Before(l.on) {
+		began := l.now()
+		var others []Queue
+		if err := db.SelectContext(ctx, &others, doubtBehind, sweepMargin.Milliseconds(), since); err != nil {
+			return nil, nil, err
+		}
+		doubtful = append(doubtful, slices.DeleteFunc(others, func(q Queue) bool { return slices.Contains(doubtful, q) })...)
+		l.on = l.now().Add(time.Duration(float64(l.now().Sub(began)) / readOnShare))
 	}
 	if since == fromTheStart {
 		took := l.now().Sub(started)
@@ -66,13 +83,19 @@ func (l *lookout) look(ctx context.Context, db *sqlx.DB) (doubtful []Queue, sinc
 	return doubtful, since, nil
 }
 
-// doubt reads the queues with a row that is due, or was published so long ago that it
-// may be lost, and a row without a queue: until when nothing can be. Once for all queues,
-// since each would read past the same dead rows.
+// doubt reads the queues with a row that is due, or with one of the oldest that were
+// published so long ago that they may be lost, and a row without a queue: until when
+// nothing can be. Once for all queues, since each would read past the same dead rows.
 const doubt = `
-SELECT DISTINCT consumer, lane, now() AS until FROM outbox
-WHERE due_at >= $2::timestamptz AND due_at < now() - $1 * interval '1 millisecond' AND published_at IS NOT NULL
+SELECT consumer, lane, count(*) AS rows, now() AS until FROM (SELECT consumer, lane FROM outbox
+	WHERE due_at >= $2::timestamptz AND due_at < now() - $1 * interval '1 millisecond' AND published_at IS NOT NULL
+	ORDER BY due_at LIMIT $3) oldest GROUP BY consumer, lane
 UNION ALL
-SELECT DISTINCT consumer, lane, now() FROM outbox WHERE due_at >= $2::timestamptz AND due_at <= now() AND published_at IS NULL
+SELECT DISTINCT consumer, lane, 0, now() FROM outbox WHERE due_at >= $2::timestamptz AND due_at <= now() AND published_at IS NULL
 UNION ALL
-SELECT '', '', now() - $1 * interval '1 millisecond'`
+SELECT '', '', 0, now() - $1 * interval '1 millisecond'`
+
+// doubtBehind reads the queues with any row that may be lost.
+const doubtBehind = `
+SELECT DISTINCT consumer, lane FROM outbox
+WHERE due_at >= $2::timestamptz AND due_at < now() - $1 * interval '1 millisecond' AND published_at IS NOT NULL`

@@ -86,3 +86,31 @@ func TestALookForgetsNothingThatIsNotOwedYet(t *testing.T) {
 	require.NoError(t, sweep.Sweep(t.Context()))
 	require.Equal(t, 2, s.messages(t))
 }
+
+// Behind more rows of one queue than a look reads, those of another are found as well:
+// now and then, since reading on takes long.
+func TestALookFindsWhatLiesBehindABacklog(t *testing.T) {
+	t.Parallel()
+	db, s := testenv.Postgres(t), newStream(t)
+	_, err := db.Exec(`INSERT INTO outbox (event_id, consumer, lane, subject, payload, due_at, published_at)
+		SELECT n, 'access', 'bulk', 'sluice.bulk.test.00', '{}', now() - interval '2 hours', now() - interval '2 hours' FROM generate_series(1, 3000) n`)
+	require.NoError(t, err)
+	accepted(t, committer(t, db, nil), 1)
+	lost := func() {
+		t.Helper()
+		_, err := db.Exec("UPDATE outbox SET due_at = now() - interval '1 hour', published_at = now() - interval '1 hour' WHERE consumer <> 'access'")
+		require.NoError(t, err)
+	}
+	now := time.Now()
+	sweep := sweeper(db, s)
+	sweep.Now = func() time.Time { now = now.Add(time.Second); return now } // what a look takes, and more
+	lost()
+	require.NoError(t, sweep.Sweep(t.Context()))
+	require.Equal(t, 1, s.messages(t))
+	lost()
+	require.NoError(t, sweep.Sweep(t.Context()))
+	require.Equal(t, 1, s.messages(t), "it read on for a second, and does not for some minutes")
+	now = now.Add(time.Hour)
+	require.NoError(t, sweep.Sweep(t.Context()))
+	require.Equal(t, 2, s.messages(t))
+}

@@ -32,3 +32,17 @@ func TestASecondBatchStartsSoonBesideASmallOne(t *testing.T) {
 		})
 	}
 }
+
+// While others are in more of a hurry a batch is small, whatever waits.
+func TestABatchIsSmallWhileOthersHurry(t *testing.T) {
+	t.Parallel()
+	hurry := false
+	c := &Committer{config: CommitterConfig{BatchMax: 100, Short: func() bool { return hurry }}}
+	require.Equal(t, 100, c.batchMax())
+	hurry = true
+	require.Equal(t, smallBatch, c.batchMax())
+	c.config.BatchMax = 3
+	require.Equal(t, 3, c.batchMax())
+	c.config.Short = nil
+	require.Equal(t, 3, c.batchMax())
+}

@@ -11,7 +11,7 @@ import (
 // effect is the id of the Effects the row belongs to.
 func Written(row Row, effect string) map[string]string {
 	kind := row.Kind()
-	columns := newColumns(len(kind.Columns))
+	columns := NewColumns(len(kind.Columns))
 	row.AppendTo(columns, effect)
 	if columns.next != 0 {
 		panic(fmt.Sprintf("outbox: a row of %s wrote %d columns too many or too few", kind.Name, columns.next))

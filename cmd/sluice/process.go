@@ -103,7 +103,10 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 	p.registry.MustRegister(runtimeMetrics(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	p.db, err = postgres.Open(ctx, postgres.Config{
-		URL: cfg.Database.URL.Reveal(), MaxConns: poolSize, Log: log, Session: map[string]string{"statement_timeout": statementTimeout, "jit": "off"}, // rows by key: compiling takes longer than reading
+		URL: cfg.Database.URL.Reveal(), MaxConns: poolSize, Log: log, Session: map[string]string{
+			"statement_timeout": statementTimeout, "jit": "off", // rows by key: compiling takes longer than reading
+			"max_parallel_workers_per_gather": "0", // what counts a backlog takes one processor, and leaves the others to players
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -133,10 +136,10 @@ func startProcess(ctx context.Context, name string, cfg config.Config, log *slog
 		Relay: relay, Announcer: p.conn, Moved: p.recent.Moved,
 	}
 	p.committer = outbox.NewCommitter(committing)
-	resting := p.giveWay()
-	committing.Committers, committing.Rest = 1, resting(consumersPace)
+	spending, resting := p.giveWay()
+	committing.Committers, committing.Rest, committing.Short = 1, resting(consumersPace), spending
 	p.unhurried = outbox.NewCommitter(committing)
-	committing.Rest = resting(intakePace)
+	committing.Rest, committing.Short = resting(intakePace), nil
 	p.intake = outbox.NewCommitter(committing)
 	p.books, p.catalogs = books.New(p.db), books.NewCatalogs(p.db)
 	p.monitor = monitor.New(p.db, p.conn, endpointNames(cfg.HandOver)...)

@@ -59,13 +59,16 @@ type owedRow struct {
 
 // owedQuery counts what the outbox owes. A subject ends in the two digits of its
 // partition. It reads every row that is owed: the monitor rests accordingly.
-const owedQuery = `SELECT consumer, lane, right(subject, 2)::int AS partition, count(*) AS rows,
-		count(*) FILTER (WHERE published_at IS NULL) AS parked,
-		count(*) FILTER (WHERE published_at IS NULL AND due_at < now()) AS overdue,
-		greatest(0, extract(epoch FROM now() - min(owed_since)))::float8 AS age,
-		coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE published_at IS NULL AND due_at < now())), 0)::float8 AS overdue_age,
-		coalesce(max(last_error) FILTER (WHERE published_at IS NULL), '') AS last_error
-	FROM outbox GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
+const owedQuery = `SELECT consumer, lane, right(subject, 2)::int AS partition, sum(rows)::bigint AS rows, sum(parked)::bigint AS parked, sum(overdue)::bigint AS overdue,
+		greatest(0, extract(epoch FROM now() - min(since)))::float8 AS age,
+		coalesce(extract(epoch FROM now() - min(due)), 0)::float8 AS overdue_age, coalesce(max(error), '') AS last_error
+	FROM (SELECT consumer, lane, subject, count(*) AS rows, min(owed_since) AS since,
+			count(*) FILTER (WHERE published_at IS NULL) AS parked,
+			count(*) FILTER (WHERE published_at IS NULL AND due_at < now()) AS overdue,
+			min(due_at) FILTER (WHERE published_at IS NULL AND due_at < now()) AS due,
+			max(last_error) FILTER (WHERE published_at IS NULL) AS error
+		FROM outbox GROUP BY 1, 2, 3) o
+	GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
 
 func (m *Monitor) readOwed(ctx context.Context, s *Snapshot) ([]owedRow, error) {
 	var rows []owedRow

@@ -47,6 +47,7 @@ type Bulk struct {
 	config BulkConfig
 	conn   *sqlx.Conn
 	known  *sqlx.Stmt
+	change *sqlx.Stmt
 	rows   bulkRows
 	fact   []byte                         // room for the stored form of one
 	states []state                        // room for those of a plan
@@ -62,9 +63,6 @@ type Bulk struct {
 const bulkSession = `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
 	SET plan_cache_mode = force_generic_plan; SET synchronous_commit = off; SET lock_timeout = '500ms'; SET statement_timeout = '60s'`
 
-// changedTable holds purchases on their way into rows that exist.
-const changedTable = "bulk_purchases"
-
 const knownQuery = `SELECT ` + purchaseColumns + ` FROM purchases WHERE transaction_id = ANY($1)`
 
 // NewBulk opens the connection. Close it.
@@ -74,9 +72,11 @@ func NewBulk(ctx context.Context, db *sqlx.DB, config BulkConfig) (*Bulk, error)
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	b := &Bulk{config: config, conn: conn}
-	_, err = conn.ExecContext(ctx, bulkSession+`; CREATE TEMPORARY TABLE IF NOT EXISTS `+changedTable+` (LIKE purchases INCLUDING DEFAULTS, known_version bigint) ON COMMIT DELETE ROWS`)
-	if err == nil {
+	if _, err = conn.ExecContext(ctx, bulkSession); err == nil {
 		b.known, err = conn.PreparexContext(ctx, knownQuery)
+	}
+	if err == nil {
+		b.change, err = conn.PreparexContext(ctx, changeQuery)
 	}
 	if err != nil {
 		b.Close()

@@ -23,7 +23,11 @@ func (e besideError) Error() string { return e.err.Error() }
 func (e besideError) Unwrap() error { return e.err }
 
 // bulkRows keeps the memory of rows from one commit to the next.
-type bulkRows struct{ purchases, changed, versions, owed postgres.CopyRows }
+type bulkRows struct {
+	purchases, versions, owed postgres.CopyRows
+	changed                   *outbox.Columns
+	changes                   int64 // of changed
+}
 
 var (
 	bulkPurchaseColumns = columnNames(mergedKind.Columns)
@@ -39,24 +43,33 @@ func columnNames(columns []outbox.Column) []string {
 	return names
 }
 
+// reset begins anew, in the same memory.
+func (r *bulkRows) reset() {
+	for _, rows := range []*postgres.CopyRows{&r.purchases, &r.versions, &r.owed} {
+		rows.Reset()
+	}
+	if r.changed == nil {
+		r.changed = outbox.NewColumns(len(changedColumns))
+	}
+	r.changed.Reset()
+	r.changes = 0
+}
+
 // write writes a plan down.
 func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	r := &b.rows
-	for _, rows := range []*postgres.CopyRows{&r.purchases, &r.changed, &r.versions, &r.owed} {
-		rows.Reset()
-	}
+	r.reset()
 	id, now := outbox.NewID(), b.config.Now()
 	for _, c := range plan.Changes {
-		into := &r.purchases
-		if !c.New() {
-			into = &r.changed
+		if c.New() {
+			appendPurchase(&r.purchases, &c.After, c.version+c.steps, now, id)
+			if b.marks() {
+				r.purchases.Bool(b.usedUp(c))
+			}
+			r.purchases.End()
+		} else {
+			b.appendChanged(c, now, id)
 		}
-		appendPurchase(into, &c.After, c.version+c.steps, now, id)
-		b.mark(into, c)
-		if !c.New() {
-			into.Int(c.version)
-		}
-		into.End()
 		if c.said != nil && (c.steps > 1 || !c.After.Tells()) { // the row tells it, see firstStatement
 			b.appendVersion(c.said, now)
 		}
@@ -84,40 +97,60 @@ func (b *Bulk) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	return nil
 }
 
-// columns are those of purchases that mark and what comes before it write.
+// columns are those of new purchases.
 func (b *Bulk) columns() []string {
-	if b.config.UsedUpBefore.IsZero() {
-		return bulkPurchaseColumns
+	if b.marks() {
+		return append(slices.Clone(bulkPurchaseColumns), "used_up")
 	}
-	return append(slices.Clone(bulkPurchaseColumns), "used_up")
+	return bulkPurchaseColumns
 }
 
-// mark writes whether the consumables of a purchase were used up: of one that nobody had
+func (b *Bulk) marks() bool { return !b.config.UsedUpBefore.IsZero() }
+
+// usedUp tells whether the consumables of a purchase were used up: of one that nobody had
 // told of, from before the cut-off. What was known has brought what it brings.
-func (b *Bulk) mark(into *postgres.CopyRows, c *Change) {
-	if b.config.UsedUpBefore.IsZero() {
-		return
-	}
+func (b *Bulk) usedUp(c *Change) bool {
 	bought := c.After.PurchasedAt.Value
-	into.Bool((c.New() || !c.Before.Confirmed()) && !bought.IsZero() && bought.Before(b.config.UsedUpBefore))
+	return b.marks() && (c.New() || !c.Before.Confirmed()) && !bought.IsZero() && bought.Before(b.config.UsedUpBefore)
 }
+
+// changedColumns are those of purchases on their way into rows that exist.
+var changedColumns = append(slices.Clone(mergedKind.Columns), outbox.Column{Name: "used_up", Type: "boolean"}, outbox.Column{Name: "known_version", Type: "bigint"})
+
+// changedRows are they, beside parameters. They go as arrays and not through a temporary
+// table: emptying one cuts off its files at each commit, and the commits of players wait
+// for that where they share a disk.
+var changedRows = func() string {
+	params := make([]string, len(changedColumns))
+	for i, column := range changedColumns {
+		params[i] = fmt.Sprintf("$%d::%s[]", i+1, column.Type)
+	}
+	return `unnest(` + strings.Join(params, ", ") + `) AS r(` + strings.Join(columnNames(changedColumns), ", ") + `)`
+}()
+
+func (b *Bulk) appendChanged(c *Change, now time.Time, id string) {
+	Merged{Purchase: c.After, KnownVersion: c.version + c.steps - 1, RecordedAt: now}.AppendTo(b.rows.changed, id)
+	b.rows.changed.Bool(b.usedUp(c))
+	b.rows.changed.Int(c.version)
+	b.rows.changes++
+}
+
+// changeQuery changes rows that exist, unless they moved on: in the order of keys, as
+// everybody locks them.
+var changeQuery = `UPDATE purchases p SET (used_up, ` + names("") + `) = ROW(p.used_up OR r.used_up, ` + names("r.") + `)
+	FROM (SELECT * FROM ` + changedRows + ` ORDER BY transaction_id, store, environment) r
+	WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.version = r.known_version`
 
 // update changes the rows that exist, unless one of them moved on.
 func (b *Bulk) update(ctx context.Context, tx *sqlx.Tx) error {
-	if b.rows.changed.Len() == 0 {
+	if b.rows.changes == 0 {
 		return nil
 	}
-	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(b.columns()), "known_version"), &b.rows.changed); err != nil {
-		return err
-	}
-	// In the order of keys, as everybody locks them.
-	result, err := tx.ExecContext(ctx, `UPDATE purchases p SET (used_up, `+names("")+`) = ROW(p.used_up OR r.used_up, `+names("r.")+`)
-		FROM (SELECT * FROM `+changedTable+` ORDER BY transaction_id, store, environment) r
-		WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.version = r.known_version`)
+	result, err := tx.StmtxContext(ctx, b.change).ExecContext(ctx, b.rows.changed.Args(nil)...)
 	if err != nil {
 		return fmt.Errorf("update purchases: %w", err)
 	}
-	if updated, err := result.RowsAffected(); err != nil || updated != int64(b.rows.changed.Len()) {
+	if updated, err := result.RowsAffected(); err != nil || updated != b.rows.changes {
 		return errors.Join(err, errMoved)
 	}
 	return nil

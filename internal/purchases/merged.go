@@ -168,8 +168,12 @@ func Bind(key economy.PurchaseKey, catalogVersion int64) outbox.Row {
 var bindKind = &outbox.Kind{
 	Name:    "purchase_bind",
 	Columns: withKey(outbox.Column{Name: "catalog_version", Type: "bigint"}),
-	Steps: []outbox.Step{{Name: "update", SQL: `UPDATE purchases p SET catalog_version = r.catalog_version FROM {rows} r
-		WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.catalog_version = 0`}},
+	Steps: []outbox.Step{
+		{Name: "update", SQL: `UPDATE purchases p SET catalog_version = r.catalog_version FROM {rows} r
+			WHERE p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment AND p.catalog_version = 0`},
+		{Name: "known", SQL: `DELETE FROM unknown_purchases u USING {rows} r
+			WHERE u.transaction_id = r.transaction_id AND u.store = r.store AND u.environment = r.environment`},
+	},
 }
 
 func (r bindRow) Kind() *outbox.Kind { return bindKind }

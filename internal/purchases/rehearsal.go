@@ -3,7 +3,6 @@ package purchases
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -89,27 +88,21 @@ func (r *Rehearsal) Take(ctx context.Context, list []Statement) (*Plan, error) {
 
 func (r *Rehearsal) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 	b := r.bulk
-	b.rows.changed.Reset()
+	b.rows.reset()
 	var players []string
 	at, id := b.config.Now(), outbox.NewID()
 	for _, c := range plan.Changes {
-		appendPurchase(&b.rows.changed, &c.After, c.version+c.steps, at, id)
-		b.mark(&b.rows.changed, c)
-		b.rows.changed.Int(c.version)
-		b.rows.changed.End()
+		b.appendChanged(c, at, id)
 		players = append(players, c.After.Owner.Value, c.After.Buyer.Value)
 		if c.Before != nil {
 			players = append(players, c.Before.Owner.Value, c.Before.Buyer.Value)
 		}
 	}
-	if err := postgres.Copy(ctx, b.conn, changedTable, append(slices.Clone(b.columns()), "known_version"), &b.rows.changed); err != nil {
-		return err
-	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO rehearsed_purchases AS d (transaction_id, store, environment, recorded_at, catalog_version, used_up, `+names("")+`)
 		SELECT r.transaction_id, r.store, r.environment, r.recorded_at, coalesce(p.catalog_version, 0), r.used_up OR coalesce(p.used_up, false), `+names("r.")+`
-		FROM `+changedTable+` r
+		FROM `+changedRows+`
 		LEFT JOIN real_purchases p ON p.transaction_id = r.transaction_id AND p.store = r.store AND p.environment = r.environment
-		ON CONFLICT (transaction_id, store, environment) DO UPDATE SET (used_up, `+names("")+`) = ROW(d.used_up OR excluded.used_up, `+names("excluded.")+`)`)
+		ON CONFLICT (transaction_id, store, environment) DO UPDATE SET (used_up, `+names("")+`) = ROW(d.used_up OR excluded.used_up, `+names("excluded.")+`)`, b.rows.changed.Args(nil)...)
 	if err != nil {
 		return fmt.Errorf("rehearse: %w", err)
 	}
@@ -138,7 +131,7 @@ func (r *Rehearsal) write(ctx context.Context, tx *sqlx.Tx, plan *Plan) error {
 
 // Taken ends the taking: from now on every Store on the pool reads how things would be.
 func (r *Rehearsal) Taken() error {
-	_ = r.bulk.known.Close()
+	_, _ = r.bulk.known.Close(), r.bulk.change.Close()
 	return r.bulk.conn.Close() // back to the pool, with its temporary tables
 }
 
